@@ -1,1 +1,28 @@
-//! The domain of Fountain.
+//! The domain of Fountain: API keys, rotating signing keys, strict JWTs, refresh families, roles, and
+//! the traits that a host can implement. No HTTP, no runtime, no driver.
+
+pub mod access;
+pub mod api_key;
+pub mod audit;
+pub mod authenticate;
+pub mod change;
+mod clock;
+pub mod danger;
+mod error;
+pub mod identity;
+mod random;
+mod secret;
+pub mod signing;
+mod store;
+mod text;
+pub mod token;
+
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use error::{
+    ConfigError, ConfigErrors, Error, ErrorKind, Reason, Rejection, RejectionKind, StoreError,
+    StoreErrorKind,
+};
+pub use identity::{Actor, Assurance, Principal, Subject, Tenant};
+pub use random::{OsRandom, Random};
+pub use secret::{Digest, Pepper, Secret, SecretBytes};
+pub use store::Store;

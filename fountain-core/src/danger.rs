@@ -1,0 +1,67 @@
+//! What is unsafe outside tests. Every name says `Insecure` or `insecure_`, so that a search finds it.
+
+use std::sync::Mutex;
+
+use aws_lc_rs::digest;
+
+use crate::error::{Error, ErrorKind};
+use crate::random::Random;
+
+/// Predictable "randomness" from a seed, for tests that must repeat. Never wire it into a service.
+///
+/// ```
+/// use fountain_core::{Random, danger::InsecureSeededRandom};
+///
+/// let (a, b) = (InsecureSeededRandom::new(7), InsecureSeededRandom::new(7));
+/// let (mut x, mut y) = ([0; 8], [0; 8]);
+/// a.fill(&mut x)?;
+/// b.fill(&mut y)?;
+/// assert_eq!(x, y);
+/// # Ok::<(), fountain_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct InsecureSeededRandom {
+    state: Mutex<(u64, u64)>,
+}
+
+impl InsecureSeededRandom {
+    /// The sequence that belongs to `seed`.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self {
+            state: Mutex::new((seed, 0)),
+        }
+    }
+}
+
+impl Random for InsecureSeededRandom {
+    fn fill(&self, buffer: &mut [u8]) -> Result<(), Error> {
+        let mut state = self
+            .state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        for chunk in buffer.chunks_mut(digest::SHA256_OUTPUT_LEN) {
+            let mut input = [0; 16];
+            let (seed, counter) = input.split_at_mut(8);
+            seed.copy_from_slice(&state.0.to_le_bytes());
+            counter.copy_from_slice(&state.1.to_le_bytes());
+            state.1 = state.1.wrapping_add(1);
+            let block = digest::digest(&digest::SHA256, &input);
+            chunk
+                .iter_mut()
+                .zip(block.as_ref())
+                .for_each(|(to, from)| *to = *from);
+        }
+        Ok(())
+    }
+}
+
+/// A source that always fails, to show that nothing is made without entropy (F-42).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct InsecureFailingRandom;
+
+impl Random for InsecureFailingRandom {
+    fn fill(&self, _buffer: &mut [u8]) -> Result<(), Error> {
+        Err(Error::new(ErrorKind::Entropy))
+    }
+}

@@ -1,0 +1,10 @@
+//! Signing keys: bound to one algorithm each, rotated by a state machine whose clocks are enforced.
+
+mod algorithm;
+mod store;
+
+pub use crate::identity::Kid;
+pub use algorithm::Algorithm;
+pub use store::{
+    KeyRing, KeyTransition, SigningKeyRecord, SigningKeyState, SigningKeyStore, TransitionOutcome,
+};

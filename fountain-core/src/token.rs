@@ -1,0 +1,9 @@
+//! Tokens: strict JWTs, refresh families, revocation and introspection.
+
+mod store;
+
+pub use crate::change::RevocationKey;
+pub use store::{
+    RefreshFamily, RefreshOutcome, RefreshTokenRecord, RefreshTokenStore, RefreshUse, Revocation,
+    RevocationQuery, RevocationStore, RevokeOutcome,
+};
