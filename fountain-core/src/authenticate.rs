@@ -37,5 +37,8 @@ pub trait Authenticator: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// The refusal; `Unavailable` when a store that must be asked does not answer.
-    async fn authenticate(&self, credential: PresentedCredential<'_>) -> Result<Principal, Rejection>;
+    async fn authenticate(
+        &self,
+        credential: PresentedCredential<'_>,
+    ) -> Result<Principal, Rejection>;
 }

@@ -82,7 +82,7 @@ impl fmt::Debug for SecretBytes {
 /// assert!(digest.matches(&Digest::of(b"a refresh token of 256 random bits")));
 /// assert!(!digest.matches(&Digest::of(b"another")));
 /// ```
-#[derive(Clone, Copy, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
@@ -133,6 +133,12 @@ impl PartialEq for Digest {
 }
 
 impl Eq for Digest {}
+
+impl std::hash::Hash for Digest {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
