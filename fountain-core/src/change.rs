@@ -11,6 +11,12 @@ use serde::{Deserialize, Serialize};
 use crate::error::StoreError;
 use crate::identity::{FamilyId, Issuer, KeyId, Subject, Tenant, TokenId};
 
+mod follow;
+mod trust;
+
+pub use follow::ChangeFollower;
+pub use trust::{CacheTrust, Slot, Stamp};
+
 /// A place in the feed: everything up to and including it was read.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,

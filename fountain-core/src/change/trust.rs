@@ -1,0 +1,200 @@
+use std::hash::{BuildHasher, Hash};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use foldhash::quality::RandomState;
+
+/// Whether what a node remembers may still be believed.
+///
+/// A memory is believed only when both hold: the change feed was read to its end no longer than the bound ago
+/// ([`CacheTrust::is_fresh`]), and nothing that concerns the remembered thing changed since it was read from the
+/// store (its [`Stamp`] still is [`CacheTrust::stamp`]). Until the feed is followed, nothing is believed, and
+/// every question goes to the store.
+///
+/// ```
+/// use fountain_core::change::CacheTrust;
+/// use std::time::Duration;
+///
+/// let trust = CacheTrust::new(Duration::from_secs(5));
+/// let now = Duration::from_secs(100);
+/// assert!(!trust.is_fresh(now));
+/// trust.confirm(now);
+/// assert!(trust.is_fresh(now + Duration::from_secs(5)));
+/// assert!(!trust.is_fresh(now + Duration::from_millis(5_001)));
+///
+/// let before = trust.stamp(&"key 1");
+/// trust.forget(&"key 1");
+/// assert_ne!(trust.stamp(&"key 1"), before);
+/// ```
+#[derive(Debug)]
+pub struct CacheTrust {
+    bound: Duration,
+    /// Monotonic microseconds of the last confirmation, plus one; zero when there was none.
+    confirmed: AtomicU64,
+    hasher: RandomState,
+    shards: Box<[AtomicU64]>,
+}
+
+/// Where the counter of a thing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot(u16);
+
+/// The state of things when something was read. Compare with the current one before believing what was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp(u64);
+
+impl CacheTrust {
+    const SHARDS: usize = 4096;
+
+    /// Nothing is believed yet; later, at most `bound` after a confirmation (L-13; 5 s unless the host says less).
+    #[must_use]
+    pub fn new(bound: Duration) -> Self {
+        Self {
+            bound,
+            confirmed: AtomicU64::new(0),
+            hasher: RandomState::default(),
+            shards: (0..Self::SHARDS).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// The longest time that a change elsewhere can stay unnoticed.
+    #[must_use]
+    pub const fn bound(&self) -> Duration {
+        self.bound
+    }
+
+    /// The feed was read to its end by a call that began at `monotonic`.
+    pub fn confirm(&self, monotonic: Duration) {
+        self.confirmed
+            .fetch_max(micros(monotonic).saturating_add(1), Ordering::AcqRel);
+    }
+
+    /// How old the last confirmation is; none before the first.
+    #[must_use]
+    pub fn age(&self, monotonic: Duration) -> Option<Duration> {
+        let confirmed = self.confirmed.load(Ordering::Acquire).checked_sub(1)?;
+        Some(monotonic.saturating_sub(Duration::from_micros(confirmed)))
+    }
+
+    /// Whether memories may be believed at `monotonic`.
+    #[must_use]
+    #[inline]
+    pub fn is_fresh(&self, monotonic: Duration) -> bool {
+        self.age(monotonic).is_some_and(|age| age <= self.bound)
+    }
+
+    /// The current stamp of a thing. Take it before reading the thing from the store.
+    #[must_use]
+    #[inline]
+    pub fn stamp<K: Hash + ?Sized>(&self, key: &K) -> Stamp {
+        Stamp(
+            self.shard(key)
+                .map_or(0, |shard| shard.load(Ordering::Acquire)),
+        )
+    }
+
+    /// A stamp of several things: it changes when any of theirs does.
+    #[must_use]
+    pub fn stamp_all(&self, stamps: impl IntoIterator<Item = Stamp>) -> Stamp {
+        // Every counter only rises, so an equal sum means that none has moved.
+        Stamp(
+            stamps
+                .into_iter()
+                .fold(0, |sum, stamp| sum.wrapping_add(stamp.0)),
+        )
+    }
+
+    /// What was remembered of a thing is not believed any more.
+    ///
+    /// Things that share a counter with it are forgotten too; that costs a question to the store, no more.
+    pub fn forget<K: Hash + ?Sized>(&self, key: &K) {
+        if let Some(shard) = self.shards.get(usize::from(self.slot(key).0)) {
+            shard.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Nothing that was remembered is believed any more.
+    pub fn forget_everything(&self) {
+        for shard in &self.shards {
+            shard.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Forgets a thing when dropped: hold it across the store call that changes the thing, so that a dropped
+    /// future forgets as well.
+    #[must_use]
+    pub fn forget_on_drop<'a, K: Hash>(&'a self, key: &'a K) -> impl Drop + 'a {
+        ForgetOnDrop { trust: self, key }
+    }
+
+    #[inline]
+    fn count(&self, slot: Slot) -> u64 {
+        self.shards
+            .get(usize::from(slot.0))
+            .map_or(0, |shard| shard.load(Ordering::Acquire))
+    }
+}
+
+struct ForgetOnDrop<'a, K: Hash> {
+    trust: &'a CacheTrust,
+    key: &'a K,
+}
+
+impl<K: Hash> Drop for ForgetOnDrop<'_, K> {
+    fn drop(&mut self) {
+        self.trust.forget(self.key);
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_confirmation_never_goes_back() {
+        let trust = CacheTrust::new(Duration::from_secs(5));
+        trust.confirm(Duration::from_secs(10));
+        trust.confirm(Duration::from_secs(3));
+        assert_eq!(
+            trust.age(Duration::from_secs(11)),
+            Some(Duration::from_secs(1))
+        );
+    }
+
+    #[test]
+    fn the_guard_forgets_when_it_is_dropped_and_not_before() {
+        let trust = CacheTrust::new(Duration::ZERO);
+        let before = trust.stamp(&7);
+        let guard = trust.forget_on_drop(&7);
+        assert_eq!(trust.stamp(&7), before);
+        drop(guard);
+        assert_ne!(trust.stamp(&7), before);
+    }
+
+    #[test]
+    fn a_stamp_of_several_moves_with_each_of_them() {
+        let trust = CacheTrust::new(Duration::ZERO);
+        let slots = [trust.slot("a"), trust.slot("b"), trust.slot("c")];
+        for key in ["a", "b", "c"] {
+            let before = trust.stamp_of(&slots);
+            trust.forget(key);
+            assert_ne!(trust.stamp_of(&slots), before);
+        }
+    }
+
+    #[test]
+    fn forgetting_everything_moves_every_stamp() {
+        let trust = CacheTrust::new(Duration::ZERO);
+        let before: Vec<_> = (0..1000).map(|n| trust.stamp(&n)).collect();
+        trust.forget_everything();
+        assert!(
+            (0..1000)
+                .zip(before)
+                .all(|(n, stamp)| trust.stamp(&n) != stamp)
+        );
+    }
+}
