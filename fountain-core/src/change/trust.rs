@@ -87,20 +87,25 @@ impl CacheTrust {
     #[must_use]
     #[inline]
     pub fn stamp<K: Hash + ?Sized>(&self, key: &K) -> Stamp {
-        Stamp(
-            self.shard(key)
-                .map_or(0, |shard| shard.load(Ordering::Acquire)),
-        )
+        Stamp(self.count(self.slot(key)))
     }
 
-    /// A stamp of several things: it changes when any of theirs does.
+    /// Where the counter of a thing is, so that a remembered entry need not hash it again.
     #[must_use]
-    pub fn stamp_all(&self, stamps: impl IntoIterator<Item = Stamp>) -> Stamp {
+    pub fn slot<K: Hash + ?Sized>(&self, key: &K) -> Slot {
+        let shards = u64::try_from(self.shards.len()).unwrap_or(u64::MAX).max(1);
+        Slot(u16::try_from(self.hasher.hash_one(key) % shards).unwrap_or(0))
+    }
+
+    /// The current stamp of several things: it changes when any of theirs does.
+    #[must_use]
+    #[inline]
+    pub fn stamp_of(&self, slots: &[Slot]) -> Stamp {
         // Every counter only rises, so an equal sum means that none has moved.
         Stamp(
-            stamps
-                .into_iter()
-                .fold(0, |sum, stamp| sum.wrapping_add(stamp.0)),
+            slots
+                .iter()
+                .fold(0, |sum, slot| sum.wrapping_add(self.count(*slot))),
         )
     }
 
