@@ -113,6 +113,11 @@ pub(crate) fn base62(bytes: &[u8], width: usize) -> String {
     String::from_utf8(digits).unwrap_or_default()
 }
 
+/// The CRC32 of these bytes, as the 6 base62 characters that end our keys and tokens.
+pub(crate) fn base62_crc32(bytes: &[u8]) -> String {
+    base62(&crc32fast::hash(bytes).to_be_bytes(), 6)
+}
+
 /// A random base62 text that holds `bits` bits, rounded up to whole bytes.
 pub(crate) fn random_id<const BYTES: usize>(
     random: &dyn crate::random::Random,
