@@ -10,6 +10,7 @@ mod clock;
 pub mod danger;
 mod error;
 pub mod identity;
+mod json;
 pub mod memory;
 mod random;
 mod secret;
