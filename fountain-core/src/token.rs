@@ -1,5 +1,6 @@
 //! Tokens: strict JWTs, refresh families, revocation and introspection.
 
+mod cache;
 mod refresh_text;
 mod store;
 
