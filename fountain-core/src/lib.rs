@@ -12,6 +12,7 @@ mod error;
 pub mod identity;
 mod json;
 pub mod memory;
+pub mod metrics;
 mod random;
 mod secret;
 pub mod signing;

@@ -15,6 +15,13 @@ macro_rules! reasons {
             /// Every reason, for tests and for registering metrics.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
+            /// Its place in [`Reason::ALL`].
+            #[must_use]
+            #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "a fieldless enum's discriminants count up from 0")]
+            pub const fn index(self) -> usize {
+                self as usize
+            }
+
             /// The stable label: lower case, words joined by `_`.
             #[must_use]
             pub const fn as_str(self) -> &'static str {

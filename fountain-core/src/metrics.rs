@@ -1,0 +1,181 @@
+//! Every metric that Fountain emits, through the [`metrics`] facade: names, labels from closed enums, handles
+//! kept instead of looked up.
+//!
+//! A host installs its recorder before it builds a [`Fountain`](crate::Fountain): a handle that was made
+//! before the recorder counts into nothing. [`describe`] tells the recorder what each metric means.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use metrics::{Counter, Unit, describe_counter, describe_gauge};
+
+use crate::error::Reason;
+
+/// What a metric is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Rises only.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+}
+
+/// One metric: its name, kind, labels and meaning.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// The name, as Prometheus shows it.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// The names of its labels; their values are from closed enums.
+    pub labels: &'static [&'static str],
+    /// What it counts.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($(#[$doc:meta])* $const:ident = $name:literal, $kind:ident, [$($label:literal),*], $help:literal;)+) => {
+        $($(#[$doc])* pub const $const: Metric = Metric {
+            name: $name,
+            kind: Kind::$kind,
+            labels: &[$($label),*],
+            help: $help,
+        };)+
+
+        /// Every metric.
+        pub const ALL: &[Metric] = &[$($const),+];
+    };
+}
+
+metrics! {
+    /// Verifications of API keys.
+    API_KEY_VERIFICATIONS = "fountain_api_key_verifications_total", Counter, ["outcome"],
+        "API keys that were presented, by outcome: accepted, or the reason of the refusal";
+    /// Changes of API keys.
+    API_KEY_CHANGES = "fountain_api_key_changes_total", Counter, ["action"],
+        "API keys that were issued, rotated, revoked, disabled or enabled";
+    /// Verifications of access tokens.
+    TOKEN_VERIFICATIONS = "fountain_token_verifications_total", Counter, ["outcome"],
+        "Access tokens that were presented, by outcome: accepted, or the reason of the refusal";
+    /// Uses of refresh tokens.
+    TOKEN_REFRESHES = "fountain_token_refreshes_total", Counter, ["outcome"],
+        "Refresh tokens that were presented, by outcome: accepted, or the reason of the refusal";
+    /// Token families begun.
+    TOKENS_ISSUED = "fountain_tokens_issued_total", Counter, [],
+        "Access tokens that were issued";
+    /// Transitions of signing keys.
+    SIGNING_KEY_TRANSITIONS = "fountain_signing_key_transitions_total", Counter, ["action"],
+        "Signing keys that were published, activated, removed or revoked by this node";
+    /// Requests refused by the tower layers.
+    REQUESTS_REFUSED = "fountain_requests_refused_total", Counter, ["reason"],
+        "Requests that a layer refused, by reason";
+    /// How old what this node knows of the change feed is.
+    CHANGE_FEED_AGE = "fountain_change_feed_age_seconds", Gauge, [],
+        "Seconds since the change feed was last read to its end, measured at each tick";
+    /// Changes read from the feed.
+    CHANGES_FOLLOWED = "fountain_changes_followed_total", Counter, [],
+        "Changes of other nodes and of this one that were read from the change feed";
+}
+
+/// Tells the recorder what each metric means. Called by `build()`.
+pub fn describe() {
+    for metric in ALL {
+        match metric.kind {
+            Kind::Counter => describe_counter!(metric.name, Unit::Count, metric.help),
+            Kind::Gauge => describe_gauge!(metric.name, Unit::Seconds, metric.help),
+        }
+    }
+}
+
+/// A counter with one label whose values are a closed set, a handle for each value, made at its first use.
+pub(crate) struct Labelled {
+    metric: Metric,
+    handles: Box<[OnceLock<Counter>]>,
+}
+
+impl Labelled {
+    /// Room for `values` values of the metric's one label.
+    pub(crate) fn new(metric: Metric, values: usize) -> Self {
+        Self {
+            metric,
+            handles: (0..values).map(|_| OnceLock::new()).collect(),
+        }
+    }
+
+    /// Counts one for value number `index`, whose text is `value`.
+    #[inline]
+    pub(crate) fn increment(&self, index: usize, value: &'static str) {
+        let (Some(handle), Some(label)) = (self.handles.get(index), self.metric.labels.first())
+        else {
+            return;
+        };
+        handle
+            .get_or_init(|| metrics::counter!(self.metric.name, *label => value))
+            .increment(1);
+    }
+}
+
+impl fmt::Debug for Labelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Labelled({})", self.metric.name)
+    }
+}
+
+/// A counter labelled `accepted`, or by the [`Reason`] of a refusal.
+#[derive(Debug)]
+pub struct Outcomes(Labelled);
+
+impl Outcomes {
+    /// For a metric with one label.
+    #[must_use]
+    pub fn new(metric: Metric) -> Self {
+        Self(Labelled::new(metric, Reason::ALL.len() + 1))
+    }
+
+    /// One more that was accepted.
+    #[inline]
+    pub fn accepted(&self) {
+        self.0.increment(0, "accepted");
+    }
+
+    /// One more that was refused.
+    #[inline]
+    pub fn refused(&self, reason: Reason) {
+        self.0.increment(reason.index() + 1, reason.as_str());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    ///
+    #[test]
+    fn names_are_unique_and_of_the_form_that_prometheus_wants() {
+        let mut names: Vec<_> = ALL.iter().map(|m| m.name).collect();
+        names.sort_unstable();
+        let before = names.len();
+        names.dedup();
+        assert_eq!(names.len(), before);
+        for metric in ALL {
+            assert!(metric.name.starts_with("fountain_"));
+            assert_eq!(
+                metric.name.ends_with("_total"),
+                metric.kind == Kind::Counter
+            );
+        }
+    }
+
+    #[test]
+    fn every_reason_has_its_own_handle() {
+        let outcomes = Outcomes::new(REQUESTS_REFUSED);
+        let mut seen: Vec<_> = Reason::ALL.iter().map(|reason| reason.index()).collect();
+        seen.dedup();
+        assert_eq!(seen, (0..Reason::ALL.len()).collect::<Vec<_>>());
+        Reason::ALL
+            .iter()
+            .for_each(|reason| outcomes.refused(*reason));
+        outcomes.accepted();
+    }
+}
