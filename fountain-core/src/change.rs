@@ -98,7 +98,8 @@ pub struct ChangeBatch {
 ///   has passed a cursor never misses a change that becomes visible later with a smaller one.
 /// - B: `since` gives changes in the order in which they took effect, at most `limit`, and a cursor that
 ///   reads on exactly behind the last one given.
-/// - C: when changes behind the given cursor were dropped, `gap` is true and the cursor is the feed's head.
+/// - C: when changes behind the given cursor were dropped, or the cursor is past the head (the feed was lost and
+///   began anew), `gap` is true, no changes are given and the cursor is the feed's head.
 /// - D: `head` is the cursor behind which nothing has happened yet.
 #[async_trait]
 pub trait ChangeFeed: Debug + Send + Sync + 'static {

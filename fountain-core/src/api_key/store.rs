@@ -141,11 +141,12 @@ pub enum KeyChangeOutcome {
 /// - D: `rotate` is one step: the successor is inserted, and the predecessor gets `successor` and
 ///   `superseded_at` (never later than its `expires_at`), or nothing happens. Of parallel calls for one key
 ///   exactly one is `Rotated`; the others are `AlreadyRotated` and name the winner's key.
-/// - E: `rotate` refuses a key that at `now` is revoked, disabled, or at or past its `expires_at`.
-/// - F: `revoke` is idempotent and for good; its first call keeps the time. Neither `disable` nor `enable`
-///   changes a revoked key.
-/// - G: every change is recorded with its event and appended to the change feed in the same step; a call
-///   that changes nothing records nothing.
+/// - E: `rotate` refuses a key that at `now` is revoked, disabled, or at or past its `expires_at`. The order of its
+///   checks: not found - already rotated - not active - the successor's id exists, in any tenant.
+/// - F: `revoke` is idempotent and for good; its first call keeps the time. `disable` and `enable` are idempotent;
+///   the first `disable` keeps the time; neither changes a revoked key.
+/// - G: every change is recorded with its event and appended once to the change feed, as `Change::ApiKey` of the key
+///   that was named (of a rotation: the predecessor), in the same step; a call that changes nothing records nothing.
 /// - H: `record_use` moves `last_used_at` forward only, ignores unknown ids, and records no event.
 /// - I: `purge` removes only keys whose `expires_at` (or `superseded_at`, or `revoked_at`, if earlier) is
 ///   before the given instant, at most `limit`, and says how many.

@@ -131,7 +131,7 @@ pub enum TransitionOutcome {
 /// # Contract
 /// - A: `ring` gives every key of one issuer and the generation, as of one moment.
 /// - B: `apply` changes the ring only when its generation is `expected`, and then raises it by exactly one:
-///   of parallel calls with one `expected`, at most one is `Applied`.
+///   of parallel calls with one `expected`, at most one is `Applied`. It is compared before anything else is judged.
 /// - C: `Publish` adds a key as given, as `Pending`; a `kid` that was ever used with this issuer is `NotApplicable`.
 /// - D: `Activate` at `now` before the key's `activate_from` is `TooEarly`, at that instant or later it is
 ///   applied: the key becomes `Active` with `activated_at = now`, and the key that was active becomes

@@ -121,7 +121,7 @@ pub enum RevokeOutcome {
 ///
 /// # Contract
 /// - A: `insert` stores the family with its first token; it fails with `false`, without a change, when the family's
-///   id or the token's digest exists.
+///   id or the token's digest exists in any tenant.
 /// - B: `use_token` is one step. Of parallel uses of one live token exactly one is `Rotated`; no family ever
 ///   has more than one live token.
 /// - C: the order of its checks: unknown (or another tenant's) - family revoked - spent (then `Repeated` or
@@ -133,8 +133,10 @@ pub enum RevokeOutcome {
 /// - F: a token is expired from its `expires_at` on, and the stored successor never outlives the family.
 /// - G: `find` gives the family of a token, whatever its state, and whether that token is live at `now`.
 /// - H: `revoke_family` ends a family of the tenant and revokes `RevocationKey::Family`, once.
-/// - I: `revoke_subject` ends every live family of a subject and says how many.
-/// - J: every change is recorded with its event and appended to the change feed in the same step.
+/// - I: `revoke_subject` ends every family of a subject that is neither revoked nor at or past its `expires_at`, and
+///   says how many; when there is none it records nothing.
+/// - J: every change is recorded with its event in the same step; what ends families is also appended to the change
+///   feed, as `Change::Revocation` of the family (E, H) or of the subject (I). No change, no event.
 /// - K: `purge` removes families (with their tokens) whose `expires_at` is before the given instant, at most `limit`.
 #[async_trait]
 pub trait RefreshTokenStore: Debug + Send + Sync + 'static {
