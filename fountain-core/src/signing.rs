@@ -1,10 +1,12 @@
 //! Signing keys: bound to one algorithm each, rotated by a state machine whose clocks are enforced.
 
 mod algorithm;
+mod key;
 mod store;
 
 pub use crate::identity::Kid;
 pub use algorithm::Algorithm;
+pub use key::{InvalidSignature, KeyError, KeyFormat, KeyKind, SigningKey, VerifyingKey};
 pub use store::{
     KeyRing, KeyTransition, SigningKeyRecord, SigningKeyState, SigningKeyStore, TransitionOutcome,
 };

@@ -2,13 +2,26 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The signature algorithms that Fountain knows (RFC 7518, RFC 8037). There is no `none` (R-01).
+/// The signature algorithms that Fountain knows (RFC 7518, RFC 8037, RFC 9864). There is no `none` (R-01).
+///
+/// ```
+/// use fountain_core::signing::Algorithm;
+///
+/// assert_eq!(Algorithm::from_name("ES256"), Some(Algorithm::Es256));
+/// for spelling in ["none", "None", "es256", "ES256 ", ""] {
+///     assert_eq!(Algorithm::from_name(spelling), None);
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// Ed25519 under its RFC 8037 name. The default.
+    /// Ed25519 under its RFC 8037 name, which every verifier knows. The default.
     #[serde(rename = "EdDSA")]
     EdDsa,
+    /// Ed25519 under its RFC 9864 name. The same operation: a key is bound to one of the two names, and
+    /// a header with the other one is refused (R-06).
+    #[serde(rename = "Ed25519")]
+    Ed25519,
     /// ECDSA on P-256 with SHA-256.
     #[serde(rename = "ES256")]
     Es256,
@@ -30,6 +43,7 @@ impl Algorithm {
     /// Every algorithm.
     pub const ALL: &'static [Self] = &[
         Self::EdDsa,
+        Self::Ed25519,
         Self::Es256,
         Self::Es384,
         Self::Rs256,
@@ -42,6 +56,7 @@ impl Algorithm {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::EdDsa => "EdDSA",
+            Self::Ed25519 => "Ed25519",
             Self::Es256 => "ES256",
             Self::Es384 => "ES384",
             Self::Rs256 => "RS256",
@@ -50,7 +65,7 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm with exactly this name.
+    /// The algorithm with exactly this name, case included.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
@@ -69,5 +84,42 @@ impl Algorithm {
 impl fmt::Display for Algorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// R-01
+    #[test]
+    fn only_the_exact_name_is_an_algorithm() {
+        for &algorithm in Algorithm::ALL {
+            let name = algorithm.as_str();
+            assert_eq!(Algorithm::from_name(name), Some(algorithm));
+            for bad in [
+                name.to_ascii_lowercase(),
+                format!(" {name}"),
+                format!("{name} "),
+                format!("{name}\0"),
+                name.replace(['S', 'E'], "\u{17f}"),
+            ] {
+                assert_ne!(Algorithm::from_name(&bad), Some(algorithm), "{bad:?}");
+            }
+        }
+        for bad in [
+            "none", "None", "NONE", "nOnE", "", "HS1", "RS1", "dir", "ES256K", "HS512",
+        ] {
+            assert_eq!(Algorithm::from_name(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_stored_form_is_the_name() {
+        for &algorithm in Algorithm::ALL {
+            let json = serde_json::to_string(&algorithm).unwrap();
+            assert_eq!(json, format!("\"{algorithm}\""));
+            assert_eq!(serde_json::from_str::<Algorithm>(&json).unwrap(), algorithm);
+        }
     }
 }
