@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 /// What a principal may do: a set of the catalogue's permissions, resolved once, one bit each.
 ///
-/// Made by a `RoleCatalog`; bit `n` is the catalogue's permission `n`.
+/// Made by a [`RoleCatalog`](crate::access::RoleCatalog); bit `n` is the catalogue's permission `n`.
 /// An empty set permits nothing.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Grants {
@@ -18,13 +18,15 @@ impl Grants {
     }
 
     /// The set of these bits, 64 to a word, lowest first.
-    pub(crate) fn from_words(words: Vec<u64>) -> Self {
+    ///
+    /// Equal sets have equal words: zeros at the end are left out.
+    pub(crate) fn from_words(mut words: Vec<u64>) -> Self {
+        let used = words
+            .iter()
+            .rposition(|word| *word != 0)
+            .map_or(0, |at| at + 1);
+        words.truncate(used);
         Self { bits: words.into() }
-    }
-
-    /// The words, 64 permissions each.
-    pub(crate) fn words(&self) -> &[u64] {
-        &self.bits
     }
 
     /// Whether permission number `bit` of the catalogue is in the set.
@@ -46,6 +48,43 @@ impl Grants {
             .all(|(at, word)| word & !self.bits.get(at).copied().unwrap_or(0) == 0)
     }
 
+    /// What this set or `other` permits.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        if self.is_superset(other) {
+            return self.clone();
+        }
+        if other.is_superset(self) {
+            return other.clone();
+        }
+        let (long, short) = if self.bits.len() >= other.bits.len() {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        let mut words = long.bits.to_vec();
+        words
+            .iter_mut()
+            .zip(&*short.bits)
+            .for_each(|(to, from)| *to |= from);
+        Self::from_words(words)
+    }
+
+    /// What both this set and `other` permit.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        if self.is_superset(other) {
+            return other.clone();
+        }
+        Self::from_words(
+            self.bits
+                .iter()
+                .zip(&*other.bits)
+                .map(|(a, b)| a & b)
+                .collect(),
+        )
+    }
+
     /// Whether nothing is permitted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -57,5 +96,39 @@ impl fmt::Debug for Grants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count: u32 = self.bits.iter().map(|word| word.count_ones()).sum();
         write!(f, "Grants({count})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    ///
+    #[test]
+    fn no_bit_is_in_the_empty_set() {
+        assert!(Grants::none().is_empty());
+        assert!(
+            [0, 63, 64, u16::MAX]
+                .iter()
+                .all(|bit| !Grants::none().contains(*bit))
+        );
+    }
+
+    #[test]
+    fn sets_of_different_length_compare_and_combine() {
+        let low = Grants::from_words(vec![0b0110]);
+        let high = Grants::from_words(vec![0b0011, 0, 1, 0, 0]);
+        assert_eq!(low, Grants::from_words(vec![0b0110, 0]));
+        assert!(!low.is_superset(&high) && !high.is_superset(&low));
+
+        let both = low.union(&high);
+        assert_eq!(both, high.union(&low));
+        assert!(both.is_superset(&low) && both.is_superset(&high));
+        assert!(both.contains(0) && both.contains(2) && both.contains(128) && !both.contains(3));
+
+        let common = low.intersection(&high);
+        assert_eq!(common, Grants::from_words(vec![0b0010]));
+        assert_eq!(common, high.intersection(&low));
+        assert_eq!(low.intersection(&Grants::none()), Grants::none());
     }
 }
