@@ -5,13 +5,17 @@ mod claims;
 mod codec;
 mod date;
 mod kind;
+mod policy;
 mod refresh_text;
+mod rules;
 mod store;
 
 pub use crate::change::RevocationKey;
 pub use claims::AccessClaims;
 pub use codec::{CompactToken, DEFAULT_TOKEN_BYTES, Header, MAX_TOKEN_BYTES};
 pub use kind::TokenKind;
+pub use policy::{TokenPolicies, TokenPolicy};
+pub use rules::{TokenRules, TokenRulesBuilder};
 pub use store::{
     RefreshFamily, RefreshOutcome, RefreshTokenRecord, RefreshTokenStore, RefreshUse, Revocation,
     RevocationQuery, RevocationStore, RevokeOutcome,

@@ -75,7 +75,7 @@ reasons! {
     TokenNotYetValid = "token_not_yet_valid",
     /// `iat` lies in the future.
     TokenIssuedInFuture = "token_issued_in_future",
-    /// `exp - iat` is longer than the policy allows.
+    /// `exp - iat` is longer than the rules allow, or the token ends before it begins.
     TokenLifetime = "token_lifetime",
     /// The token, its family or its subject was revoked.
     TokenRevoked = "token_revoked",
