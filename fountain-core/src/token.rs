@@ -4,19 +4,25 @@ mod cache;
 mod claims;
 mod codec;
 mod date;
+mod keys;
 mod kind;
 mod policy;
 mod refresh_text;
 mod rules;
+mod sign;
 mod store;
+mod verify;
 
 pub use crate::change::RevocationKey;
 pub use claims::AccessClaims;
 pub use codec::{CompactToken, DEFAULT_TOKEN_BYTES, Header, MAX_TOKEN_BYTES};
+pub use keys::{KeySet, KeySource, TrustedKey};
 pub use kind::TokenKind;
 pub use policy::{TokenPolicies, TokenPolicy};
 pub use rules::{TokenRules, TokenRulesBuilder};
+pub use sign::TokenSigner;
 pub use store::{
     RefreshFamily, RefreshOutcome, RefreshTokenRecord, RefreshTokenStore, RefreshUse, Revocation,
     RevocationQuery, RevocationStore, RevokeOutcome,
 };
+pub use verify::{SignedPayload, verify_access, verify_signed};

@@ -52,7 +52,7 @@ enum Material {
         ready: ParsedPublicKey,
         numbers: PublicNumbers,
     },
-    Secret(Box<hmac::Key>),
+    Secret(hmac::Key),
 }
 
 /// What a public key consists of, big-endian without leading zeros where they are integers.
@@ -172,7 +172,7 @@ impl VerifyingKey {
         Self(Arc::new(Inner {
             algorithm,
             signature_len: 32,
-            material: Material::Secret(Box::new(key)),
+            material: Material::Secret(key),
         }))
     }
 }

@@ -49,7 +49,7 @@ enum Material {
     Edwards(Ed25519KeyPair),
     Curve(EcdsaKeyPair),
     Rsa(Box<RsaKeyPair>, &'static dyn RsaEncoding),
-    Secret(Box<hmac::Key>, SecretBytes),
+    Secret(hmac::Key, SecretBytes),
 }
 
 impl SigningKey {
@@ -132,7 +132,7 @@ impl SigningKey {
         Ok(Self {
             algorithm,
             verifying: VerifyingKey::of_hmac(algorithm, key.clone()),
-            material: Material::Secret(Box::new(key), secret),
+            material: Material::Secret(key, secret),
         })
     }
 
