@@ -8,6 +8,7 @@ mod keys;
 mod kind;
 mod policy;
 mod refresh_text;
+mod remote;
 mod rules;
 mod sign;
 mod store;
@@ -19,6 +20,7 @@ pub use codec::{CompactToken, DEFAULT_TOKEN_BYTES, Header, MAX_TOKEN_BYTES};
 pub use keys::{KeySet, KeySource, TrustedKey};
 pub use kind::TokenKind;
 pub use policy::{TokenPolicies, TokenPolicy};
+pub use remote::{FetchError, FetchErrorKind, FetchLimits, FetchedJwks, JwksFetch};
 pub use rules::{TokenRules, TokenRulesBuilder};
 pub use sign::TokenSigner;
 pub use store::{
