@@ -4,20 +4,24 @@
 //! credential into [`Grants`], and a [`Requirement`] into a check that costs a few nanoseconds. A check by type
 //! gives an [`Authorized`] witness, so that a handler which needs one does not compile without it.
 
+mod authority;
 mod authorized;
 mod catalog;
 mod requirement;
 mod role;
 mod scope_text;
 mod store;
+mod subjects;
 
 pub use crate::identity::{Grants, Scope};
+pub use authority::Authority;
 pub use authorized::Authorized;
 pub use catalog::{RoleCatalog, RoleCatalogBuilder};
 pub use requirement::{CompiledRequirement, CredentialKind, Require, Requirement};
 pub use role::{Permission, Role};
 pub use scope_text::parse_scope_text;
 pub use store::{SubjectChangeOutcome, SubjectRecord, SubjectStore};
+pub use subjects::{Subjects, SubjectsBuilder};
 
 #[cfg(test)]
 mod tests {

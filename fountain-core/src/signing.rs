@@ -1,11 +1,15 @@
 //! Signing keys: bound to one algorithm each, rotated by a state machine whose clocks are enforced.
 
 mod algorithm;
+mod jwk;
+mod jwks;
 mod key;
 mod store;
 
 pub use crate::identity::Kid;
 pub use algorithm::Algorithm;
+pub use jwk::Jwk;
+pub use jwks::Jwks;
 pub use key::{InvalidSignature, KeyError, KeyFormat, KeyKind, SigningKey, VerifyingKey};
 pub use store::{
     KeyRing, KeyTransition, SigningKeyRecord, SigningKeyState, SigningKeyStore, TransitionOutcome,
