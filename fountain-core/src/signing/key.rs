@@ -235,3 +235,5 @@ fn operation(algorithm: Algorithm) -> Result<&'static dyn VerificationAlgorithm,
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

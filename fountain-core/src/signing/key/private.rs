@@ -16,7 +16,7 @@ use super::error::{KeyError, KeyFormat, KeyKind, Role};
 use super::{PublicNumbers, VerifyingKey, der, weak};
 use crate::error::{Error, ErrorKind};
 use crate::random::Random;
-use crate::secret::SecretBytes;
+use crate::secret::{SecretBytes, is_repetition};
 use crate::signing::Algorithm;
 
 /// Signs with one algorithm.
@@ -142,7 +142,7 @@ impl SigningKey {
     /// `Crypto` when they cannot be written.
     ///
     /// # Security
-    /// These bytes are the key. Give them to a `Sealer`, to nothing else.
+    /// These bytes are the key. Give them to a [`Sealer`](crate::seal::Sealer), to nothing else.
     pub fn export(&self) -> Result<SecretBytes, Error> {
         let document = match &self.material {
             Material::Secret(_, secret) => return Ok(secret.clone()),
@@ -299,7 +299,7 @@ const UNUSABLE: KeyError = KeyError::Invalid("its public half cannot be read");
 fn draw<const N: usize>(random: &dyn Random) -> Result<Zeroizing<[u8; N]>, Error> {
     let mut bytes = Zeroizing::new([0; N]);
     random.fill(&mut *bytes)?;
-    if weak::is_repetition(&*bytes) {
+    if is_repetition(&*bytes) {
         return Err(Error::new(ErrorKind::Entropy));
     }
     Ok(bytes)
