@@ -1,0 +1,166 @@
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fountain_core::StoreError;
+use sqlx::ConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
+
+use crate::error::{from_io, from_sqlx};
+use crate::store::{Shared, SqliteStore};
+use crate::trail::Trail;
+use crate::writer::Writer;
+use crate::{file, migration};
+
+/// What to decide before a [`SqliteStore`] is opened. Every default is the safe one.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("fountain.db");
+/// use fountain_store_sqlite::SqliteStore;
+/// use std::time::Duration;
+///
+/// let store = SqliteStore::builder(&path)
+///     .patience(Duration::from_millis(500))
+///     .max_bytes(1 << 30)
+///     .open()
+///     .await?;
+/// store.close().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a builder opens nothing until `open`"]
+pub struct SqliteStoreBuilder {
+    path: PathBuf,
+    patience: Duration,
+    readers: NonZeroU32,
+    feed_length: NonZeroU32,
+    max_bytes: Option<u64>,
+    migrate: bool,
+    unsynced: bool,
+}
+
+impl SqliteStoreBuilder {
+    /// How long a call waits for its turn and for the file's lock unless told otherwise: 1 s (R-105).
+    pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(1);
+    /// How many connections read at once unless told otherwise: 4.
+    pub const DEFAULT_READERS: NonZeroU32 = NonZeroU32::MIN.saturating_add(3);
+    /// How many changes the feed keeps unless told otherwise: 100,000.
+    pub const DEFAULT_FEED_LENGTH: NonZeroU32 = NonZeroU32::MIN.saturating_add(99_999);
+
+    pub(crate) fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            patience: Self::DEFAULT_PATIENCE,
+            readers: Self::DEFAULT_READERS,
+            feed_length: Self::DEFAULT_FEED_LENGTH,
+            max_bytes: None,
+            migrate: true,
+            unsynced: false,
+        }
+    }
+
+    /// How long a call waits for its turn and for the file's lock before it is `Timeout`, up to one hour.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience.min(Duration::from_secs(3_600));
+        self
+    }
+
+    /// How many connections read at once.
+    pub const fn readers(mut self, readers: NonZeroU32) -> Self {
+        self.readers = readers;
+        self
+    }
+
+    /// How many changes the feed keeps at least; a node that was away for more of them forgets all its caches.
+    pub const fn feed_length(mut self, changes: NonZeroU32) -> Self {
+        self.feed_length = changes;
+        self
+    }
+
+    /// The size, in bytes, beyond which the file does not grow: a change that needs more is `Full` (R-69).
+    ///
+    /// Counts whole pages. The write-ahead log beside the file may need some megabytes more.
+    pub const fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = Some(bytes);
+        self
+    }
+
+    /// Whether opening brings the tables to this crate's version, which is the default.
+    ///
+    /// With `false` the host runs [`MIGRATIONS`](crate::MIGRATIONS) with a tool of its own, and opening a file
+    /// whose tables are older is `Schema`.
+    pub const fn migrate(mut self, migrate: bool) -> Self {
+        self.migrate = migrate;
+        self
+    }
+
+    /// Acknowledges changes before they are on disk: for tests and throwaway stores only.
+    ///
+    /// # Security
+    /// After a power cut, acknowledged revocations are gone and the file may be damaged.
+    pub const fn insecure_unsynced(mut self) -> Self {
+        self.unsynced = true;
+        self
+    }
+
+    /// Opens the store, and makes the file if there is none.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    ///
+    /// # Cancel safety
+    /// As [`SqliteStore::open`].
+    pub async fn open(self) -> Result<SqliteStore, StoreError> {
+        // Absolute: SQLite gives `:memory:`, the empty name and `file:` meanings of their own.
+        let path = std::path::absolute(&self.path).map_err(from_io)?;
+        file::prepare(path.clone()).await?;
+
+        let options = self.options(&path);
+        let mut connection = options.connect().await.map_err(from_sqlx)?;
+        file::use_write_ahead_log(&mut connection).await?;
+        migration::run(&mut connection, self.migrate).await?;
+
+        let readers = SqlitePoolOptions::new()
+            .max_connections(self.readers.get())
+            .acquire_timeout(self.patience)
+            .test_before_acquire(false)
+            .connect_lazy_with(options.clone().pragma("query_only", "ON"));
+        Ok(SqliteStore::from_shared(Arc::new(Shared {
+            path,
+            writer: Writer::start(connection, options, self.patience),
+            readers,
+            trail: Trail {
+                feed_length: self.feed_length.get(),
+            },
+        })))
+    }
+
+    fn options(&self, path: &Path) -> SqliteConnectOptions {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            // The file is made by `file::prepare`. One that vanishes while the store is open is not made anew:
+            // an empty store would have forgotten every revocation.
+            .create_if_missing(false)
+            .foreign_keys(true)
+            .busy_timeout(self.patience)
+            .synchronous(if self.unsynced {
+                SqliteSynchronous::Off
+            } else {
+                SqliteSynchronous::Full
+            })
+            .disable_statement_logging();
+        match self.max_bytes {
+            None => options,
+            Some(bytes) => {
+                let pages = (bytes / u64::from(file::PAGE_BYTES)).clamp(1, u64::from(u32::MAX - 1));
+                options.pragma("max_page_count", pages.to_string())
+            }
+        }
+        .page_size(file::PAGE_BYTES)
+    }
+}
