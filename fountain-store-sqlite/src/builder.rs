@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fountain_core::StoreError;
-use sqlx::ConnectOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
 
 use crate::error::{from_io, from_sqlx};
 use crate::store::{Shared, SqliteStore};
@@ -42,6 +42,11 @@ pub struct SqliteStoreBuilder {
     max_bytes: Option<u64>,
     migrate: bool,
     unsynced: bool,
+}
+
+async fn make_ready(connection: &mut SqliteConnection, migrate: bool) -> Result<(), StoreError> {
+    file::use_write_ahead_log(connection).await?;
+    migration::run(connection, migrate).await
 }
 
 impl SqliteStoreBuilder {
@@ -122,8 +127,11 @@ impl SqliteStoreBuilder {
 
         let options = self.options(&path);
         let mut connection = options.connect().await.map_err(from_sqlx)?;
-        file::use_write_ahead_log(&mut connection).await?;
-        migration::run(&mut connection, self.migrate).await?;
+        if let Err(error) = make_ready(&mut connection, self.migrate).await {
+            // Waited for, so that no lock outlives the answer. The error that counts is the first.
+            let _closed = connection.close().await;
+            return Err(error);
+        }
 
         let readers = SqlitePoolOptions::new()
             .max_connections(self.readers.get())

@@ -1,7 +1,7 @@
 //! The tables' versions: applied in a table of their own, never in the host's `_sqlx_migrations`.
 
 use fountain_core::{StoreError, StoreErrorKind};
-use sqlx::migrate::{Migration as SqlxMigration, MigrationType, Migrator};
+use sqlx::migrate::{Migrate, MigrateError, Migration as SqlxMigration, MigrationType};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, SqlSafeStr};
 
@@ -17,6 +17,18 @@ pub struct Migration {
     pub name: &'static str,
     /// The statements.
     pub sql: &'static str,
+}
+
+impl Migration {
+    fn for_sqlx(self) -> SqlxMigration {
+        SqlxMigration::new(
+            i64::from(self.version),
+            self.name.into(),
+            MigrationType::Simple,
+            self.sql.into_sql_str(),
+            false,
+        )
+    }
 }
 
 /// Every migration, oldest first: for hosts that run them with a tool of their own, and then open the store
@@ -61,16 +73,36 @@ pub(crate) async fn run(
         .await
         .map_err(from_sqlx)?;
     if !is_current(&mut transaction, migrate).await? {
-        migrator()
-            .run(&mut *transaction)
+        migrate_within(&mut transaction)
             .await
-            .map_err(|error| match error {
-                sqlx::migrate::MigrateError::Execute(error)
-                | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => from_sqlx(error),
-                other => StoreError::with_source(StoreErrorKind::Schema, other),
-            })?;
+            .map_err(from_migrate)?;
     }
     transaction.commit().await.map_err(from_sqlx)
+}
+
+/// What sqlx's `Migrator` does; that one cannot be used within a transaction of ours by a future that is `Send`.
+async fn migrate_within(connection: &mut SqliteConnection) -> Result<(), MigrateError> {
+    connection.ensure_migrations_table(TABLE).await?;
+    let applied = connection.list_applied_migrations(TABLE).await?;
+    for migration in MIGRATIONS {
+        let migration = migration.for_sqlx();
+        match applied
+            .iter()
+            .find(|done| done.version == migration.version)
+        {
+            Some(done) if done.checksum == migration.checksum => {}
+            Some(_) => return Err(MigrateError::VersionMismatch(migration.version)),
+            None => drop(connection.apply(TABLE, &migration).await?),
+        }
+    }
+    Ok(())
+}
+
+fn from_migrate(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => from_sqlx(error),
+        other => StoreError::with_source(StoreErrorKind::Schema, other),
+    }
 }
 
 async fn is_current(connection: &mut SqliteConnection, migrate: bool) -> Result<bool, StoreError> {
@@ -100,24 +132,6 @@ async fn found(connection: &mut SqliteConnection) -> Result<Found, StoreError> {
     u32::try_from(version)
         .map(Found::Version)
         .map_err(|_| StoreErrorKind::Schema.into())
-}
-
-fn migrator() -> Migrator {
-    let migrations = MIGRATIONS
-        .iter()
-        .map(|migration| {
-            SqlxMigration::new(
-                i64::from(migration.version),
-                migration.name.into(),
-                MigrationType::Simple,
-                migration.sql.into_sql_str(),
-                false,
-            )
-        })
-        .collect();
-    let mut migrator = Migrator::with_migrations(migrations);
-    migrator.dangerous_set_table_name(TABLE);
-    migrator
 }
 
 #[cfg(test)]

@@ -49,7 +49,6 @@ impl SqliteStore {
     }
 
     /// What to decide before opening.
-    #[must_use]
     pub fn builder(path: impl AsRef<Path>) -> SqliteStoreBuilder {
         SqliteStoreBuilder::new(path.as_ref())
     }

@@ -1,0 +1,227 @@
+//! R-43, F-11: a process that is killed at any moment loses no acknowledged change and leaves none half done.
+//!
+//! The child is this test binary again, told by its arguments to run [`a_child_rotates_until_it_is_killed`] alone.
+//! It says on its standard output what was acknowledged, line by line; the parent kills it in the middle.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use fountain_conformance::{Fixtures, NOW};
+use fountain_core::api_key::{KeyId, KeyStore, RotateKeyOutcome};
+use fountain_core::audit::AuditAction;
+use fountain_core::token::{RefreshOutcome, RefreshTokenStore};
+use fountain_core::{Digest, Tenant};
+use fountain_store_sqlite::SqliteStore;
+
+use crate::workbench::{Workbench, connect, number};
+
+const CHILD_FILE: &str = "FOUNTAIN_SQLITE_CRASH_FILE";
+const CHILD_SEED: &str = "FOUNTAIN_SQLITE_CRASH_SEED";
+const KEY: &str = "acknowledged key ";
+const TOKEN: &str = "acknowledged token ";
+
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // After a kill there is nobody to read it; that is the end of this child either way.
+    writeln!(out, "{line}").and_then(|()| out.flush()).unwrap();
+}
+
+/// Not a test: the child of the one below.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "only as the child of a_killed_process_loses_nothing_that_it_acknowledged"]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how a parent tells its child what to do"
+)]
+async fn a_child_rotates_until_it_is_killed() {
+    let (Ok(path), Ok(seed)) = (std::env::var(CHILD_FILE), std::env::var(CHILD_SEED)) else {
+        panic!("started without a parent");
+    };
+    let store = SqliteStore::open(path).await.unwrap();
+    let seed: u64 = seed.parse().unwrap();
+    let workers: Vec<_> = (0..4)
+        .map(|worker| {
+            let (store, fixtures) = (store.clone(), Fixtures::seeded(seed * 100 + worker));
+            tokio::spawn(async move {
+                if worker % 2 == 0 {
+                    rotate_keys(&store, &fixtures).await;
+                } else {
+                    rotate_tokens(&store, &fixtures).await;
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.await.unwrap();
+    }
+}
+
+async fn rotate_keys(store: &SqliteStore, fixtures: &Fixtures) {
+    let tenant = Tenant::default();
+    let mut current = fixtures.api_key(&tenant);
+    let event = fixtures.event(&tenant, AuditAction::ApiKeyIssued);
+    KeyStore::insert(store, current.clone(), event)
+        .await
+        .unwrap();
+    loop {
+        let next = fixtures.successor_of(&current);
+        let event = fixtures.event(&tenant, AuditAction::ApiKeyRotated);
+        let outcome = store
+            .rotate(&tenant, &current.id, next.clone(), NOW, NOW, event)
+            .await
+            .unwrap();
+        assert!(matches!(outcome, RotateKeyOutcome::Rotated { .. }));
+        say(&format!("{KEY}{} {}", current.id, next.id));
+        current = next;
+    }
+}
+
+async fn rotate_tokens(store: &SqliteStore, fixtures: &Fixtures) {
+    let tenant = Tenant::default();
+    let family = fixtures.family(&tenant);
+    let first = fixtures.refresh_token();
+    let mut current = first.digest;
+    let event = fixtures.event(&tenant, AuditAction::TokenIssued);
+    RefreshTokenStore::insert(store, family.clone(), first, event)
+        .await
+        .unwrap();
+    loop {
+        let attempt = fixtures.use_of(&family, current);
+        let next = attempt.successor.digest;
+        let outcome = store.use_token(attempt).await.unwrap();
+        assert!(matches!(outcome, RefreshOutcome::Rotated { .. }));
+        say(&format!("{TOKEN}{} {}", hex(&current), hex(&next)));
+        current = next;
+    }
+}
+
+fn hex(digest: &Digest) -> String {
+    digest
+        .as_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn unhex(text: &str) -> Digest {
+    let bytes: Vec<u8> = (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+        .collect();
+    Digest::from_bytes(bytes.try_into().unwrap())
+}
+
+/// What the child said before it was killed, behind `lines` lines.
+fn run_child_and_kill_it(path: &Path, seed: u64, lines: usize) -> Vec<String> {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "crash::a_child_rotates_until_it_is_killed",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env(CHILD_FILE, path)
+        .env(CHILD_SEED, seed.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap)
+        .filter(|line| line.starts_with("acknowledged "));
+    let mut heard: Vec<_> = said.by_ref().take(lines).collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // What is still in the pipe was acknowledged as well.
+    heard.extend(said);
+    heard
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_process_loses_nothing_that_it_acknowledged() {
+    let bench = Workbench::new();
+    // One file for all rounds, so that each opens what the one before left.
+    for round in 0..12_u64 {
+        let lines = usize::try_from(3 + round * 7).unwrap();
+        let heard = run_child_and_kill_it(&bench.path(), round, lines);
+        assert!(heard.len() >= lines, "the child died by itself: {heard:?}");
+
+        let store = SqliteStore::open(bench.path()).await.unwrap();
+        for line in &heard {
+            // The last line may be cut in two by the kill.
+            if let Some((old, new)) = line.strip_prefix(KEY).and_then(|ids| ids.split_once(' '))
+                && let (Ok(old), Ok(new)) = (KeyId::new(old), KeyId::new(new))
+            {
+                let old = KeyStore::find(&store, &old)
+                    .await
+                    .unwrap()
+                    .expect("it was acknowledged");
+                assert_eq!(old.successor.as_ref(), Some(&new), "{line}");
+                assert!(
+                    KeyStore::find(&store, &new).await.unwrap().is_some(),
+                    "{line}"
+                );
+            }
+            if let Some((old, new)) = line.strip_prefix(TOKEN).and_then(|ids| ids.split_once(' '))
+                && new.len() == 64
+            {
+                let tenant = Tenant::default();
+                for (digest, what) in [(unhex(old), "spent"), (unhex(new), "there")] {
+                    let found = RefreshTokenStore::find(&store, &tenant, &digest, NOW).await;
+                    let (_, live) = found.unwrap().expect("it was acknowledged");
+                    assert!(what == "there" || !live, "{line}");
+                }
+            }
+        }
+        store.close().await;
+        assert_whole(&bench.path()).await;
+    }
+}
+
+/// Every change whole: both ends of a rotation, one live token in a family, an event and its change for each.
+async fn assert_whole(path: &Path) {
+    let mut file = connect(path).await;
+    let integrity: String = sqlx::query_scalar("PRAGMA integrity_check")
+        .fetch_one(&mut file)
+        .await
+        .unwrap();
+    assert_eq!(integrity, "ok");
+    for (what, sql) in [
+        (
+            "a key names a successor that is not there",
+            "SELECT count(*) FROM fountain_api_keys AS old WHERE successor IS NOT NULL
+             AND NOT EXISTS (SELECT 1 FROM fountain_api_keys AS new WHERE new.id = old.successor AND new.predecessor = old.id)",
+        ),
+        (
+            "a successor stands whose predecessor does not know it",
+            "SELECT count(*) FROM fountain_api_keys AS new WHERE predecessor IS NOT NULL
+             AND NOT EXISTS (SELECT 1 FROM fountain_api_keys AS old WHERE old.id = new.predecessor AND old.successor = new.id)",
+        ),
+        (
+            "a family without exactly one unspent token",
+            "SELECT count(*) FROM fountain_families AS family WHERE 1 <> (
+                 SELECT count(*) FROM fountain_refresh_tokens WHERE family = family.id AND spent_at IS NULL)",
+        ),
+        (
+            "a spent token whose successor is not there",
+            "SELECT count(*) FROM fountain_refresh_tokens AS old WHERE spent_at IS NOT NULL
+             AND NOT EXISTS (SELECT 1 FROM fountain_refresh_tokens AS new WHERE new.digest = old.successor)",
+        ),
+        (
+            "events that are not as many as changes of records",
+            "SELECT (SELECT count(*) FROM fountain_audit)
+                  - (SELECT count(*) FROM fountain_api_keys) - (SELECT count(*) FROM fountain_refresh_tokens)",
+        ),
+        (
+            "feed entries that are not as many as changes of keys",
+            "SELECT (SELECT count(*) FROM fountain_changes) - (SELECT count(*) FROM fountain_api_keys)",
+        ),
+        (
+            "a hole in the sequence",
+            "SELECT coalesce(max(sequence), 0) - count(*) FROM fountain_audit",
+        ),
+    ] {
+        assert_eq!(number(&mut file, sql).await, 0, "{what}");
+    }
+}
