@@ -49,7 +49,7 @@ impl<'a> CompactToken<'a> {
     ///
     /// # Errors
     /// `TokenTooLarge` beyond `max_bytes` or the 2048 bytes of a decoded header; `TokenMalformed` when there
-    /// are not exactly two dots, or when a part is empty.
+    /// are not exactly two dots, or when header or signature are empty.
     pub fn split(token: &'a str, max_bytes: usize) -> Result<Self, Reason> {
         if token.len() > max_bytes {
             return Err(Reason::TokenTooLarge);
@@ -57,8 +57,8 @@ impl<'a> CompactToken<'a> {
         let parts = || {
             let (signing_input, signature) = token.rsplit_once('.')?;
             let (header, payload) = signing_input.split_once('.')?;
-            let complete = !header.is_empty() && !payload.is_empty() && !signature.is_empty();
-            (complete && !payload.contains('.')).then_some(Self {
+            let complete = !header.is_empty() && !signature.is_empty() && !payload.contains('.');
+            complete.then_some(Self {
                 signing_input,
                 header,
                 payload,

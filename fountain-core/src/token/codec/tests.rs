@@ -18,7 +18,6 @@ fn only_three_parts_that_hold_something_are_a_token() {
         "...",
         "a",
         "a.b",
-        "a..b",
         ".a.b",
         "a.b.",
         "a.b.c.d",
