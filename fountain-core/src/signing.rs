@@ -4,6 +4,7 @@ mod algorithm;
 mod jwk;
 mod jwks;
 mod key;
+mod ring;
 mod store;
 
 pub use crate::identity::Kid;
@@ -11,6 +12,10 @@ pub use algorithm::Algorithm;
 pub use jwk::Jwk;
 pub use jwks::Jwks;
 pub use key::{InvalidSignature, KeyError, KeyFormat, KeyKind, SigningKey, VerifyingKey};
+pub use ring::{
+    Advance, Keyring, KeyringConfig, KeyringConfigBuilder, KeyringParts, PublishedJwks, Revoked,
+    Rotation,
+};
 pub use store::{
     KeyRing, KeyTransition, SigningKeyRecord, SigningKeyState, SigningKeyStore, TransitionOutcome,
 };
