@@ -24,7 +24,7 @@ pub use store::{SubjectChangeOutcome, SubjectRecord, SubjectStore};
 pub use subjects::{Subjects, SubjectsBuilder};
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::Grants;
     use crate::clock::Timestamp;
     use crate::identity::{

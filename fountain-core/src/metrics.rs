@@ -55,6 +55,9 @@ metrics! {
     /// Changes of API keys.
     API_KEY_CHANGES = "fountain_api_key_changes_total", Counter, ["action"],
         "API keys that were issued, rotated, revoked, disabled or enabled";
+    /// Uses of API keys that were not noted.
+    API_KEY_USES_DROPPED = "fountain_api_key_uses_dropped_total", Counter, [],
+        "Uses of API keys whose time was not noted, since too many keys wait to be written: flush more often";
     /// Verifications of access tokens.
     TOKEN_VERIFICATIONS = "fountain_token_verifications_total", Counter, ["outcome"],
         "Access tokens that were presented, by outcome: accepted, or the reason of the refusal";

@@ -115,7 +115,22 @@ pub(crate) fn base62(bytes: &[u8], width: usize) -> String {
 
 /// The CRC32 of these bytes, as the 6 base62 characters that end our keys and tokens.
 pub(crate) fn base62_crc32(bytes: &[u8]) -> String {
-    base62(&crc32fast::hash(bytes).to_be_bytes(), 6)
+    base62_crc32_digits(bytes).map(char::from).iter().collect()
+}
+
+/// As [`base62_crc32`], without allocating: garbage is refused before anything is.
+pub(crate) fn base62_crc32_digits(bytes: &[u8]) -> [u8; 6] {
+    let mut number = crc32fast::hash(bytes);
+    let mut digits = [b'0'; 6];
+    for digit in digits.iter_mut().rev() {
+        *digit = usize::try_from(number % 62)
+            .ok()
+            .and_then(|at| BASE62.get(at))
+            .copied()
+            .unwrap_or(b'0');
+        number /= 62;
+    }
+    digits
 }
 
 /// A random base62 text that holds `bits` bits, rounded up to whole bytes.
@@ -139,6 +154,15 @@ mod tests {
         assert_eq!(base62(&[0xff; 4], 6), "4gfFC3"); // 4294967295
         assert_eq!(base62(&[0xff; 32], 43).len(), 43);
         assert_ne!(base62(&[0xff; 32], 43).as_bytes()[0], b'0');
+    }
+
+    #[test]
+    fn the_checksum_is_the_same_with_and_without_allocating() {
+        for n in 0..1_000_u32 {
+            let bytes = n.to_be_bytes();
+            let long_way = base62(&crc32fast::hash(&bytes).to_be_bytes(), 6);
+            assert_eq!(base62_crc32(&bytes), long_way);
+        }
     }
 
     #[test]

@@ -1,0 +1,79 @@
+use super::{ApiKeyRecord, KeyFormatError};
+use crate::clock::Timestamp;
+use crate::error::{Reason, Rejection};
+use crate::identity::Principal;
+
+/// What verifying an API key found.
+///
+/// A client is told only whether it is accepted: [`KeyVerdict::into_result`] gives the same public face to every
+/// refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyVerdict {
+    /// The key is good.
+    Accepted(Principal),
+    /// It is not a key of ours; no store was asked.
+    Malformed(KeyFormatError),
+    /// No such key, or not in this tenant, or its digest differs.
+    Unknown,
+    /// Revoked for good.
+    Revoked,
+    /// Disabled until an administrator enables it.
+    Disabled,
+    /// Before its first instant.
+    NotYetValid,
+    /// Past its last instant.
+    Expired,
+    /// Rotated, and the overlap is over.
+    Superseded,
+    /// Its owner is disabled.
+    OwnerDisabled,
+}
+
+impl KeyVerdict {
+    /// The cause of the refusal; none when it is accepted.
+    #[must_use]
+    pub const fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Accepted(_) => None,
+            Self::Malformed(_) => Some(Reason::KeyMalformed),
+            Self::Unknown => Some(Reason::KeyUnknown),
+            Self::Revoked => Some(Reason::KeyRevoked),
+            Self::Disabled => Some(Reason::KeyDisabled),
+            Self::NotYetValid => Some(Reason::KeyNotYetValid),
+            Self::Expired => Some(Reason::KeyExpired),
+            Self::Superseded => Some(Reason::KeySuperseded),
+            Self::OwnerDisabled => Some(Reason::KeyOwnerDisabled),
+        }
+    }
+
+    /// The principal, or the refusal to answer with.
+    ///
+    /// # Errors
+    /// `invalid_token` (401) for every verdict but [`KeyVerdict::Accepted`]; only the reason inside differs.
+    pub fn into_result(self) -> Result<Principal, Rejection> {
+        match self {
+            Self::Accepted(principal) => Ok(principal),
+            refused => Err(Rejection::invalid_token(
+                refused.reason().unwrap_or(Reason::KeyUnknown),
+            )),
+        }
+    }
+}
+
+/// Whether a key whose digest was right works at `now`; the refusal when it does not.
+pub(super) fn standing(record: &ApiKeyRecord, now: Timestamp) -> Result<(), KeyVerdict> {
+    if record.revoked_at.is_some() {
+        Err(KeyVerdict::Revoked)
+    } else if record.disabled_at.is_some() {
+        Err(KeyVerdict::Disabled)
+    } else if now < record.not_before {
+        Err(KeyVerdict::NotYetValid)
+    } else if now >= record.expires_at {
+        Err(KeyVerdict::Expired)
+    } else if record.superseded_at.is_some_and(|at| now >= at) {
+        Err(KeyVerdict::Superseded)
+    } else {
+        Ok(())
+    }
+}
