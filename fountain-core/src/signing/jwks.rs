@@ -3,7 +3,7 @@ use std::collections::hash_map::Entry;
 
 use foldhash::fast::RandomState;
 
-use super::{Jwk, KeyError, Kid, VerifyingKey};
+use super::{Algorithm, Jwk, KeyError, Kid, VerifyingKey};
 use crate::json::{Fault, Limits, read_object};
 
 /// The keys of another issuer, as its JWK set holds them (RFC 7517 section 5), found by `kid`.
@@ -42,6 +42,17 @@ impl Jwks {
     /// # Errors
     /// Why it is refused as a whole. A set in which no key can be used is empty, not an error.
     pub fn parse(json: &[u8]) -> Result<Self, KeyError> {
+        Self::parse_for(json, &[])
+    }
+
+    /// Reads a set of an issuer that signs with `algorithms`.
+    ///
+    /// An RSA key may lack `alg`, as many issuers publish them. It is read when only one of the algorithms is
+    /// for RSA, and is for that one; without `alg` and with a choice it is skipped (R-02).
+    ///
+    /// # Errors
+    /// Why it is refused as a whole. A set in which no key can be used is empty, not an error.
+    pub fn parse_for(json: &[u8], algorithms: &[Algorithm]) -> Result<Self, KeyError> {
         let limits = Limits {
             bytes: Self::MAX_BYTES,
             depth: 16,
@@ -64,10 +75,16 @@ impl Jwks {
             texts = Some(keys);
             Ok(())
         })?;
-        Self::of(&texts.ok_or(KeyError::Jwk("the set has no member `keys`"))?)
+        let texts = texts.ok_or(KeyError::Jwk("the set has no member `keys`"))?;
+        let mut rsa = algorithms
+            .iter()
+            .filter(|algorithm| matches!(algorithm, Algorithm::Rs256 | Algorithm::Ps256));
+        let only_rsa = rsa.next().filter(|_| rsa.next().is_none()).copied();
+        Self::of(&texts, only_rsa)
     }
 
-    fn of(texts: &[&str]) -> Result<Self, KeyError> {
+    /// Reads each key; one that does not say its algorithm is tried as one for `assumed`.
+    fn of(texts: &[&str], assumed: Option<Algorithm>) -> Result<Self, KeyError> {
         let symmetric = texts.iter().filter(|text| is_symmetric(text)).count();
         if symmetric != 0 && symmetric != texts.len() {
             return Err(KeyError::Jwk(
@@ -76,7 +93,12 @@ impl Jwks {
         }
         let mut set = Self::default();
         for text in texts {
-            match Jwk::parse(text.as_bytes()).map(Jwk::into_parts) {
+            let text = text.as_bytes();
+            let read = Jwk::parse(text).or_else(|why| match assumed {
+                Some(algorithm) => Jwk::parse_for(text, algorithm).map_err(|_| why),
+                None => Err(why),
+            });
+            match read.map(Jwk::into_parts) {
                 Err(why) => set.skipped.push(why),
                 Ok((None, _)) => set.skipped.push(KeyError::Jwk("it has no `kid`")),
                 Ok((Some(kid), key)) => match set.keys.entry(kid) {
@@ -142,7 +164,7 @@ fn is_symmetric(json: &str) -> bool {
 mod tests {
     use super::*;
     use crate::random::OsRandom;
-    use crate::signing::{Algorithm, SigningKey};
+    use crate::signing::SigningKey;
 
     fn jwk(algorithm: Algorithm, kid: &str) -> String {
         SigningKey::generate(algorithm, &OsRandom)
@@ -179,6 +201,28 @@ mod tests {
         assert_eq!(set.len(), 1);
         assert!(set.find("good").is_some());
         assert_eq!(set.skipped().len(), 5);
+    }
+
+    /// R-02
+    #[test]
+    fn an_rsa_key_without_an_algorithm_is_for_the_only_one_that_it_can_be_for() {
+        let key = jwk(Algorithm::Rs256, "r").replace(r#","alg":"RS256""#, "");
+        let text = format!("{{\"keys\":[{key}]}}");
+        let found = |algorithms: &[Algorithm]| {
+            let set = Jwks::parse_for(text.as_bytes(), algorithms).unwrap();
+            set.find("r").map(VerifyingKey::algorithm)
+        };
+        let (rs, ps) = (Algorithm::Rs256, Algorithm::Ps256);
+        assert_eq!(found(&[Algorithm::EdDsa, rs]), Some(rs));
+        assert_eq!(found(&[ps]), Some(ps));
+        assert_eq!(found(&[rs, ps]), None);
+        assert_eq!(found(&[Algorithm::EdDsa]), None);
+        assert_eq!(found(&[]), None);
+
+        // one that says its algorithm is for no other
+        let named = format!("{{\"keys\":[{}]}}", jwk(rs, "r"));
+        let set = Jwks::parse_for(named.as_bytes(), &[ps]).unwrap();
+        assert_eq!(set.find("r").map(VerifyingKey::algorithm), Some(rs));
     }
 
     /// R-30, B-44
