@@ -67,6 +67,9 @@ metrics! {
     /// Token families begun.
     TOKENS_ISSUED = "fountain_tokens_issued_total", Counter, [],
         "Access tokens that were issued";
+    /// Fetches of other issuers' key sets.
+    JWKS_FETCHES = "fountain_jwks_fetches_total", Counter, ["outcome"],
+        "Fetches of other issuers' key sets, by outcome: fetched, or why the last good set was kept";
     /// Transitions of signing keys.
     SIGNING_KEY_TRANSITIONS = "fountain_signing_key_transitions_total", Counter, ["action"],
         "Signing keys that were published, activated, removed or revoked by this node";

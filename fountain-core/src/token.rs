@@ -20,7 +20,10 @@ pub use codec::{CompactToken, DEFAULT_TOKEN_BYTES, Header, MAX_TOKEN_BYTES};
 pub use keys::{KeySet, KeySource, TrustedKey};
 pub use kind::TokenKind;
 pub use policy::{TokenPolicies, TokenPolicy};
-pub use remote::{FetchError, FetchErrorKind, FetchLimits, FetchedJwks, JwksFetch};
+pub use remote::{
+    FetchError, FetchErrorKind, FetchLimits, FetchedJwks, JwksFetch, RemoteIssuer,
+    RemoteIssuerBuilder,
+};
 pub use rules::{TokenRules, TokenRulesBuilder};
 pub use sign::TokenSigner;
 pub use store::{
