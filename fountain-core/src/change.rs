@@ -96,8 +96,8 @@ pub struct ChangeBatch {
 /// # Contract
 /// - A: a change is in the feed when, and only when, the call that made it has taken effect; a reader that
 ///   has passed a cursor never misses a change that becomes visible later with a smaller one.
-/// - B: `since` gives changes in the order in which they took effect, at most `limit`, and a cursor that
-///   reads on exactly behind the last one given.
+/// - B: `since` gives changes in the order in which they took effect, at most `limit` and fewer only when there are
+///   no more, and a cursor that reads on exactly behind the last one given.
 /// - C: when changes behind the given cursor were dropped, or the cursor is past the head (the feed was lost and
 ///   began anew), `gap` is true, no changes are given and the cursor is the feed's head.
 /// - D: `head` is the cursor behind which nothing has happened yet.
