@@ -1,5 +1,10 @@
 //! Sample records, seeded and unique per call.
 
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "what is made here is valid by its making; nothing that a caller gives can make it panic"
+)]
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +19,16 @@ use fountain_core::signing::{Algorithm, SigningKeyRecord, SigningKeyState};
 use fountain_core::token::{RefreshFamily, RefreshTokenRecord, RefreshUse, Revocation};
 use fountain_core::{Actor, Assurance, Digest, Random, Subject, Tenant, Timestamp};
 
-/// The instant at which the fixtures live: 2027-01-15, with microseconds, so that a store that rounds is found out.
-pub const NOW: Timestamp = Timestamp::from_unix_micros(1_800_000_000_123_457);
+/// The instant at which the fixtures live: 2100-01-01T00:00:00.123457Z.
+///
+/// Far from the time of any server, so that a store that judges by a clock of its own instead of `now` is found out
+/// and one whose server drops what is past keeps it; with microseconds, so that a store that rounds is found out.
+pub const NOW: Timestamp = Timestamp::from_unix_micros(4_102_444_800_123_457);
 
-const DAY: Duration = Duration::from_secs(86_400);
+/// The smallest step of time: a boundary is tried this much before and after.
+pub(crate) const TICK: Duration = Duration::from_micros(1);
+
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
 /// Makes records: valid, each with identifiers that no other call of the same `Fixtures` gave.
 ///

@@ -51,14 +51,27 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a test library: a case fails by panicking, which is how it tells"
 )]
 
+mod asked;
+mod audit_store;
 mod case;
+mod change_feed;
 mod context;
 mod fixtures;
+mod hostile;
 mod key_store;
+mod ledger;
+mod model;
+mod mutation;
+mod race;
+mod refresh_token_store;
+mod revocation_store;
+mod signing_key_store;
+mod subject_store;
 
 pub use case::{Report, Verdict, names, run, run_all, run_on_own_runtime};
 pub use context::{Harness, Rounds};

@@ -1,0 +1,148 @@
+//! Random sequences of calls, made on the store and on the memory store: every answer, and everything that can be
+//! seen afterwards, must be the same.
+
+use std::sync::Arc;
+
+use fountain_core::access::SubjectRecord;
+use fountain_core::api_key::{ApiKeyRecord, KeyPage};
+use fountain_core::audit::AuditEvent;
+use fountain_core::change::Change;
+use fountain_core::memory::MemoryStore;
+use fountain_core::signing::KeyRing;
+use fountain_core::token::RefreshFamily;
+
+use crate::asked::Asked;
+use crate::context::{Context, Stores};
+use crate::fixtures::TICK;
+use crate::ledger::Ledger;
+
+mod operation;
+mod walk;
+
+pub(crate) use walk::Walk;
+
+/// How many calls a sequence has.
+const LENGTH: usize = 60;
+
+/// How many sequences share a store, each with tenants and ids of its own: making a store may be dear.
+const SEQUENCES_PER_STORE: usize = 25;
+
+///
+pub(crate) async fn model_random_sequences_end_as_in_the_memory_store(cx: Context) {
+    let mut pair = fresh_pair(&cx).await;
+    for sequence in 0..cx.rounds.sequences {
+        if sequence > 0 && sequence % SEQUENCES_PER_STORE == 0 {
+            pair = fresh_pair(&cx).await;
+        }
+        let (candidate, reference) = &pair;
+        let walk = Walk::new(&cx);
+        let (seed, ours) = (cx.rounds.seed, Observer::new(candidate, &walk).await);
+        let theirs = Observer::new(reference, &walk).await;
+        let operations = walk.operations(LENGTH);
+        for (at, operation) in operations.iter().enumerate() {
+            let answer = operation.run(candidate).await.outcome;
+            let expected = operation.run(reference).await.outcome;
+            assert_eq!(
+                answer,
+                expected,
+                "call {at} of sequence {sequence} of seed {seed}: {operation:?}, after {:#?}",
+                &operations[at.saturating_sub(10)..at]
+            );
+        }
+        let (seen, expected) = (ours.look(&walk).await, theirs.look(&walk).await);
+        seen.assert_eq(
+            &expected,
+            &format!("after sequence {sequence} of seed {seed}"),
+        );
+    }
+}
+
+async fn fresh_pair(cx: &Context) -> (Stores, Stores) {
+    (cx.fresh().await, Stores::of(Arc::new(MemoryStore::new())))
+}
+
+/// Everything that can be seen of one walk.
+#[derive(Debug, Default)]
+struct View {
+    keys: Vec<Option<ApiKeyRecord>>,
+    pages: Vec<KeyPage>,
+    rings: Vec<KeyRing>,
+    tokens: Vec<Option<(RefreshFamily, bool)>>,
+    revoked: Vec<bool>,
+    subjects: Vec<Option<SubjectRecord>>,
+    events: Vec<Vec<AuditEvent>>,
+    changes: Vec<Change>,
+}
+
+impl View {
+    /// Part by part, so that a difference can be read.
+    fn assert_eq(&self, expected: &Self, when: &str) {
+        assert_eq!(self.keys, expected.keys, "keys {when}");
+        assert_eq!(self.pages, expected.pages, "pages of keys {when}");
+        assert_eq!(self.rings, expected.rings, "rings {when}");
+        assert_eq!(self.tokens, expected.tokens, "refresh tokens {when}");
+        assert_eq!(self.revoked, expected.revoked, "revocations {when}");
+        assert_eq!(self.subjects, expected.subjects, "subjects {when}");
+        assert_eq!(self.events, expected.events, "events {when}");
+        assert_eq!(self.changes, expected.changes, "changes {when}");
+    }
+}
+
+/// Looks at a store from the moment on at which it was made.
+struct Observer {
+    stores: Stores,
+    ledgers: Vec<Ledger>,
+}
+
+impl Observer {
+    async fn new(stores: &Stores, walk: &Walk) -> Self {
+        let mut ledgers = Vec::new();
+        for tenant in &walk.tenants {
+            ledgers.push(Ledger::open(stores, tenant).await);
+        }
+        Self {
+            stores: stores.clone(),
+            ledgers,
+        }
+    }
+
+    async fn look(&self, walk: &Walk) -> View {
+        let s = &self.stores;
+        let mut view = View::default();
+        for id in &walk.keys {
+            view.keys.push(s.keys.find(id).await.unwrap());
+        }
+        for tenant in &walk.tenants {
+            for limit in [2, 1000] {
+                view.pages
+                    .push(s.keys.page(tenant, None, limit).await.unwrap());
+            }
+            for digest in walk.digests() {
+                for now in walk.times() {
+                    view.tokens
+                        .push(s.refresh.find(tenant, &digest, now).await.unwrap());
+                }
+            }
+            for subject in &walk.subjects {
+                view.subjects
+                    .push(s.subjects.find(tenant, subject).await.unwrap());
+            }
+        }
+        for issuer in &walk.issuers {
+            view.rings.push(s.signing.ring(issuer).await.unwrap());
+        }
+        for key in walk.revocation_keys() {
+            for now in walk.times() {
+                for issued_at in [now - TICK, now] {
+                    let asked = Asked::about(&key).issued_at(issued_at);
+                    view.revoked.push(asked.is_revoked(s).await);
+                }
+            }
+        }
+        for ledger in &self.ledgers {
+            view.events.push(ledger.events().await);
+            view.changes = ledger.changes().await;
+        }
+        view
+    }
+}

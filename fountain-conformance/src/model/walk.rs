@@ -1,0 +1,281 @@
+//! Random sequences over few identifiers and few instants, so that calls meet each other's records and boundaries.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use fountain_core::access::SubjectRecord;
+use fountain_core::api_key::{ApiKeyRecord, KeyId};
+use fountain_core::audit::{AuditAction, AuditEvent};
+use fountain_core::change::RevocationKey;
+use fountain_core::identity::{ClientId, FamilyId, Issuer, Kid, TokenId};
+use fountain_core::signing::{KeyTransition, SigningKeyRecord, SigningKeyState};
+use fountain_core::token::{RefreshFamily, RefreshTokenRecord, RefreshUse, Revocation};
+use fountain_core::{Digest, Subject, Tenant, Timestamp};
+
+use super::operation::{KeyChange, Operation, SubjectChange};
+use crate::context::Context;
+use crate::fixtures::{Fixtures, NOW, TICK, names};
+
+/// How many instants there are, one microsecond apart.
+const INSTANTS: u32 = 8;
+
+/// The identifiers of one random sequence.
+#[derive(Debug)]
+pub(crate) struct Walk {
+    f: Fixtures,
+    pub(super) tenants: Vec<Tenant>,
+    pub(super) subjects: Vec<Subject>,
+    pub(super) keys: Vec<KeyId>,
+    pub(super) issuers: Vec<Issuer>,
+    kids: Vec<Kid>,
+    families: Vec<FamilyId>,
+    clients: Vec<ClientId>,
+    token_ids: Vec<TokenId>,
+    // Grows: each use of a refresh token offers a new one.
+    digests: Mutex<Vec<Digest>>,
+}
+
+fn some<T>(count: usize, make: impl Fn() -> T) -> Vec<T> {
+    (0..count).map(|_| make()).collect()
+}
+
+impl Walk {
+    pub(crate) fn new(cx: &Context) -> Self {
+        let f = cx.fixtures.clone();
+        Self {
+            tenants: some(2, || f.tenant()),
+            subjects: some(3, || f.subject()),
+            keys: some(5, || f.key_id()),
+            issuers: some(2, || f.issuer()),
+            kids: some(4, || f.kid()),
+            families: some(3, || f.family_id()),
+            clients: some(2, || f.client()),
+            token_ids: some(2, || f.token_id()),
+            digests: Mutex::new(some(3, || f.digest())),
+            f,
+        }
+    }
+
+    /// The tenant in which most happens.
+    pub(crate) fn tenant(&self) -> &Tenant {
+        &self.tenants[0]
+    }
+
+    /// A random sequence of calls.
+    pub(crate) fn operations(&self, count: usize) -> Vec<Operation> {
+        some(count, || self.operation())
+    }
+
+    pub(super) fn digests(&self) -> Vec<Digest> {
+        self.digests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn times(&self) -> impl Iterator<Item = Timestamp> + use<> {
+        (0..INSTANTS).map(|step| NOW + step * TICK)
+    }
+
+    pub(super) fn revocation_keys(&self) -> Vec<RevocationKey> {
+        let mut keys = Vec::new();
+        for tenant in &self.tenants {
+            keys.extend(self.families.iter().map(|id| RevocationKey::Family {
+                tenant: tenant.clone(),
+                id: id.clone(),
+            }));
+            keys.extend(self.subjects.iter().map(|subject| RevocationKey::Subject {
+                tenant: tenant.clone(),
+                subject: subject.clone(),
+            }));
+        }
+        for issuer in &self.issuers {
+            keys.extend(self.token_ids.iter().map(|id| RevocationKey::Token {
+                issuer: issuer.clone(),
+                id: id.clone(),
+            }));
+        }
+        keys
+    }
+
+    fn pick<T: Clone>(&self, from: &[T]) -> T {
+        from[self.f.below(from.len())].clone()
+    }
+
+    fn one_in(&self, chances: usize) -> bool {
+        self.f.below(chances) == 0
+    }
+
+    fn time(&self) -> Timestamp {
+        let steps: Vec<_> = self.times().collect();
+        self.pick(&steps)
+    }
+
+    /// The first tenant most of the time.
+    fn any_tenant(&self) -> Tenant {
+        self.tenants[usize::from(self.one_in(5))].clone()
+    }
+
+    fn event(&self, tenant: &Tenant) -> AuditEvent {
+        let event = self.f.event(tenant, self.pick(AuditAction::ALL));
+        AuditEvent {
+            at: self.time(),
+            ..event
+        }
+    }
+
+    fn operation(&self) -> Operation {
+        let tenant = self.any_tenant();
+        let event = self.event(&tenant);
+        match self.f.below(32) {
+            0..4 => Operation::InsertKey(self.key(&tenant), event),
+            4..7 => {
+                let successor = ApiKeyRecord {
+                    predecessor: Some(self.pick(&self.keys)),
+                    ..self.key(&tenant)
+                };
+                let times = [self.time(), self.time()];
+                Operation::RotateKey(tenant, self.pick(&self.keys), successor, times, event)
+            }
+            7..9 => {
+                let how = [KeyChange::Revoke, KeyChange::Disable, KeyChange::Enable];
+                let id = self.pick(&self.keys);
+                Operation::ChangeKey(tenant, id, self.pick(&how), self.time(), event)
+            }
+            9 => Operation::UseKeys(some(3, || (self.pick(&self.keys), self.time()))),
+            10 => self.purge(),
+            11..16 => {
+                let expected = u64::try_from(self.f.below(7)).expect("it is small");
+                let issuer = self.pick(&self.issuers);
+                let transition = self.transition(&issuer);
+                Operation::Apply(issuer, expected, transition, self.time(), event)
+            }
+            16..18 => Operation::InsertFamily(self.family(&tenant), self.token(), event),
+            18..23 => Operation::UseToken(Box::new(self.attempt(&tenant))),
+            23 => {
+                let times = [self.time(), self.time()];
+                Operation::RevokeFamily(tenant, self.pick(&self.families), times, event)
+            }
+            24 => {
+                let subject = self.pick(&self.subjects);
+                Operation::RevokeSubject(tenant, subject, self.time(), event)
+            }
+            25..27 => {
+                let revocation = Revocation {
+                    key: self.pick(&self.revocation_keys()),
+                    not_before: self.time(),
+                    expires_at: self.time(),
+                };
+                Operation::Revoke(revocation, event)
+            }
+            27 => Operation::InsertSubject(self.subject(&tenant), event),
+            28..31 => {
+                let roles: Vec<_> = ["admin", "clerk"]
+                    .into_iter()
+                    .filter(|_| self.one_in(2))
+                    .collect();
+                let how = [
+                    SubjectChange::Assign(names(&roles)),
+                    SubjectChange::Disable,
+                    SubjectChange::Enable,
+                ];
+                let keep = self.pick(&[None, Some("admin"), Some("nobody")]);
+                let subject = self.pick(&self.subjects);
+                Operation::ChangeSubject(tenant, subject, self.pick(&how), keep, self.time(), event)
+            }
+            _ => Operation::Record(event),
+        }
+    }
+
+    fn purge(&self) -> Operation {
+        let purges = [
+            Operation::PurgeKeys(self.time()),
+            Operation::PurgeFamilies(self.time()),
+            Operation::PurgeRevocations(self.time()),
+        ];
+        self.pick(&purges)
+    }
+
+    fn key(&self, tenant: &Tenant) -> ApiKeyRecord {
+        ApiKeyRecord {
+            id: self.pick(&self.keys),
+            owner: self.pick(&self.subjects),
+            created_at: self.time(),
+            expires_at: self.time(),
+            ..self.f.api_key(tenant)
+        }
+    }
+
+    fn transition(&self, issuer: &Issuer) -> KeyTransition {
+        let record = SigningKeyRecord {
+            kid: self.pick(&self.kids),
+            published_at: self.time(),
+            activate_from: self.time(),
+            ..self.f.signing_key(issuer)
+        };
+        let kid = self.pick(&self.kids);
+        match self.f.below(7) {
+            0..3 => KeyTransition::Publish(record),
+            3..5 => KeyTransition::Activate {
+                kid,
+                remove_from: self.time(),
+            },
+            5 => KeyTransition::Remove { kid },
+            _ => {
+                let replacement = SigningKeyRecord {
+                    state: SigningKeyState::Active,
+                    activated_at: Some(self.time()),
+                    ..record
+                };
+                KeyTransition::Revoke {
+                    kid,
+                    replacement: self.one_in(2).then_some(replacement),
+                }
+            }
+        }
+    }
+
+    fn family(&self, tenant: &Tenant) -> RefreshFamily {
+        RefreshFamily {
+            id: self.pick(&self.families),
+            subject: self.pick(&self.subjects),
+            client: self.pick(&self.clients),
+            expires_at: self.time() + TICK,
+            ..self.f.family(tenant)
+        }
+    }
+
+    fn token(&self) -> RefreshTokenRecord {
+        RefreshTokenRecord {
+            digest: self.pick(&self.digests()),
+            expires_at: self.time() + TICK,
+        }
+    }
+
+    /// A use of a known token that offers a new one.
+    fn attempt(&self, tenant: &Tenant) -> RefreshUse {
+        let presented = self.pick(&self.digests());
+        let mut attempt = RefreshUse {
+            client: self.pick(&self.clients),
+            now: self.time(),
+            grace: self.pick(&[Duration::ZERO, TICK, 3 * TICK]),
+            revoke_until: self.time(),
+            ..self.f.use_of(&self.f.family(tenant), presented)
+        };
+        attempt.successor.expires_at = self.time() + TICK;
+        let offered = attempt.successor.digest;
+        self.digests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(offered);
+        attempt
+    }
+
+    fn subject(&self, tenant: &Tenant) -> SubjectRecord {
+        SubjectRecord {
+            subject: self.pick(&self.subjects),
+            created_at: self.time(),
+            ..self.f.subject_record(tenant, &["admin"])
+        }
+    }
+}
