@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use fountain_core::audit::{AuditAction, AuditEvent, AuditSequence, Outcome};
 use fountain_core::{Actor, Reason, Tenant, Timestamp};
+use tokio::task::yield_now;
 
 use crate::context::{Context, Stores};
 use crate::fixtures::NOW;
@@ -222,6 +223,7 @@ pub(crate) async fn audit_store_b_a_reader_that_follows_the_trail_misses_nothing
         });
         let mut seen: Vec<(AuditSequence, AuditEvent)> = Vec::new();
         loop {
+            yield_now().await;
             let last = writing.is_finished();
             let after = seen.last().map(|(sequence, _)| *sequence);
             seen.extend(read(&s, &tenant, after, 7).await);

@@ -6,6 +6,7 @@ use fountain_core::Tenant;
 use fountain_core::audit::AuditAction;
 use fountain_core::change::{Change, ChangeCursor, RevocationKey};
 use fountain_core::token::Revocation;
+use tokio::task::yield_now;
 
 use crate::context::{Context, Stores};
 use crate::fixtures::NOW;
@@ -105,6 +106,7 @@ pub(crate) async fn change_feed_a_a_reader_never_misses_what_becomes_visible_lat
         });
         let (mut seen, mut cursor) = (Vec::new(), start);
         loop {
+            yield_now().await;
             let last = writing.is_finished();
             let (more, reached) = read(&s, cursor, 7).await;
             (cursor, _) = (reached, seen.extend(more));

@@ -8,6 +8,8 @@ use fountain_core::signing::{
 };
 
 use super::{Ring, activate, remove, revoke};
+use tokio::task::yield_now;
+
 use crate::context::{Context, Stores};
 use crate::fixtures::{NOW, TICK};
 use crate::ledger::Ledger;
@@ -80,6 +82,7 @@ pub(crate) async fn signing_key_store_a_keys_and_generation_are_of_one_moment(cx
         let mut last = 0;
         while !publishing.is_finished() {
             last = generation_of_whole_ring(&s, &issuer).await.max(last);
+            yield_now().await;
         }
         publishing.await.expect("publishing does not panic");
         assert!(last <= 8, "a generation that never was");
