@@ -209,6 +209,8 @@ impl Keyring {
     /// When dropped, the key has ended with its replacement in place, or nothing has changed.
     pub async fn revoke(&self, kid: &Kid, actor: Actor, why: &str) -> Result<Revoked, Error> {
         let mut new = None;
+        // On every way out: that another node was first does not mean that this one has heard of it.
+        let _forget = self.trust.forget_on_drop(self.config.issuer());
         for _ in 0..TRIES {
             // straight from the store: a key can be ended that cannot be opened
             let ring = self.store.ring(self.config.issuer()).await?;
