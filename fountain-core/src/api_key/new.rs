@@ -10,6 +10,10 @@ use crate::secret::Secret;
 /// The longest overlap of a key with its successor.
 pub(super) const MAX_OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The windows that an owner's limit can have.
+const LIMIT_WINDOWS: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 60 * 60);
+
 /// What a new API key shall be.
 ///
 /// The texts are checked when the key is issued.
@@ -114,11 +118,11 @@ impl NewApiKey {
             ));
         }
         if let Some(limit) = self.limit
-            && (limit.requests == 0 || limit.window < Duration::from_secs(1))
+            && (limit.requests == 0 || !LIMIT_WINDOWS.contains(&limit.window))
         {
             return Err(Error::invalid(
                 "limit",
-                "allow at least one request in at least one second",
+                "allow at least one request, in one second to 366 days",
             ));
         }
         if let Some(schedule) = self.rotation {

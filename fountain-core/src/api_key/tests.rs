@@ -16,6 +16,7 @@ use crate::memory::MemoryStore;
 use crate::random::OsRandom;
 
 mod cache;
+mod model;
 mod rotate;
 mod service;
 mod uses;

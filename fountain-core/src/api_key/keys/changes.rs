@@ -116,7 +116,8 @@ impl ApiKeys {
         let current = self.store.find_in(tenant, id).await?;
         let current = current.ok_or(ErrorKind::NotFound)?;
         let overlap = rotation.overlap_of(&current)?;
-        let life = rotation.life_of(&current)?;
+        // The service may allow less today than when the key was issued.
+        let life = rotation.life_of(&current)?.min(self.longest_life);
         let scopes = rotation.scopes_of(&current)?;
         if !by.covers(&self.catalog.resolve_scopes(&scopes)) {
             return Err(ErrorKind::Forbidden("the key permits more than who rotates it").into());

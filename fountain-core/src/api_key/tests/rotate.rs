@@ -208,6 +208,24 @@ async fn a_successor_does_not_begin_before_the_key_that_it_replaces() {
     assert_eq!(verdict, KeyVerdict::NotYetValid);
 }
 
+/// what the service allows today holds for successors too.
+#[tokio::test]
+async fn a_successor_lives_no_longer_than_the_service_allows_now() {
+    let bench = bench();
+    let key = bench.issue(new_key()).await;
+    let strict = ApiKeys::builder(bench.store.clone(), bench.catalog.clone())
+        .clock(bench.clock.clone())
+        .longest_life(DAY)
+        .build()
+        .unwrap();
+    let (id, tenant) = (&key.record.id, tenant());
+    let rotated = strict
+        .rotate(Authority::System, &tenant, id, Rotation::new())
+        .await
+        .unwrap();
+    assert_eq!(rotated.record.expires_at, START + DAY);
+}
+
 #[derive(Debug, Clone)]
 struct Step {
     wait: u64,

@@ -98,6 +98,7 @@ async fn what_is_out_of_bounds_is_refused_before_the_store() {
         ("environment", new_key().environment("x".repeat(1 << 24))),
         ("limit", new_key().limit(limit(0, second))),
         ("limit", new_key().limit(limit(1, Duration::ZERO))),
+        ("limit", new_key().limit(limit(1, Duration::MAX))),
         (
             "rotation",
             new_key().rotation(schedule(30 * DAY, DAY + second)),
