@@ -44,6 +44,7 @@ async fn after_200_dropped_futures_the_writer_works_and_no_transaction_is_open()
     bench.insert(&store).await.unwrap();
 
     let mut beside = bench.beside().await;
+    run(&mut beside, "PRAGMA busy_timeout = 0").await;
     run(&mut beside, "BEGIN IMMEDIATE").await;
     run(&mut beside, "ROLLBACK").await;
     let keys = number(&mut beside, "SELECT count(*) FROM fountain_api_keys").await;

@@ -48,7 +48,7 @@ impl Workbench {
         Ok(record)
     }
 
-    /// A connection that is not the store's, and waits for no lock.
+    /// A connection that is not the store's.
     pub(crate) async fn beside(&self) -> SqliteConnection {
         connect(&self.path()).await
     }
@@ -58,7 +58,7 @@ pub(crate) async fn connect(path: &Path) -> SqliteConnection {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
-        .busy_timeout(Duration::ZERO)
+        .busy_timeout(Duration::from_secs(20))
         .connect()
         .await
         .unwrap()
