@@ -5,27 +5,29 @@ use fountain_core::access::{SubjectChangeOutcome, SubjectRecord, SubjectStore};
 use fountain_core::audit::AuditEvent;
 use fountain_core::change::Change;
 use fountain_core::{StoreError, Subject, Tenant, Timestamp};
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use crate::sql::{Fields, changes, counter, execute, query, row, rows};
+use crate::sql::{Fields, Query, changes, counter, execute, query, row, rows};
 use crate::store::SqliteStore;
 
 const TABLE: &str = "fountain_subjects";
 
-async fn find(
-    connection: &mut SqliteConnection,
-    tenant: &Tenant,
-    subject: &Subject,
-) -> Result<Option<SubjectRecord>, StoreError> {
-    // One row for each role, or one without a role.
-    let select = query(
+/// One row for each role, or one without a role.
+fn select<'q>(tenant: &'q Tenant, subject: &'q Subject) -> Query<'q> {
+    query(
         "SELECT created_at, disabled_at, version, role
          FROM fountain_subjects LEFT JOIN fountain_subject_roles USING (tenant, subject)
          WHERE tenant = ?1 AND subject = ?2",
     )
     .bind(tenant.as_str())
-    .bind(subject.as_str());
-    let found = rows(connection, select).await?;
+    .bind(subject.as_str())
+}
+
+fn decode(
+    found: &[SqliteRow],
+    tenant: &Tenant,
+    subject: &Subject,
+) -> Result<Option<SubjectRecord>, StoreError> {
     let Some(first) = found.first() else {
         return Ok(None);
     };
@@ -158,7 +160,8 @@ impl SqliteStore {
         let keep = keep.map(str::to_owned);
         self.write(move |connection| {
             Box::pin(async move {
-                let Some(current) = find(connection, &tenant, &subject).await? else {
+                let found = rows(connection, select(&tenant, &subject)).await?;
+                let Some(current) = decode(&found, &tenant, &subject)? else {
                     return Ok(SubjectChangeOutcome::NotFound);
                 };
                 let mut changed = current.clone();
@@ -223,7 +226,8 @@ impl SubjectStore for SqliteStore {
         tenant: &Tenant,
         subject: &Subject,
     ) -> Result<Option<SubjectRecord>, StoreError> {
-        find(&mut *self.reader().await?, tenant, subject).await
+        let found = self.readers().rows(select(tenant, subject)).await?;
+        decode(&found, tenant, subject)
     }
 
     async fn assign(

@@ -182,7 +182,7 @@ impl KeyStore for SqliteStore {
 
     async fn find(&self, id: &KeyId) -> Result<Option<ApiKeyRecord>, StoreError> {
         let select = query(select!("WHERE id = ?1")).bind(id.as_str());
-        let found = row(&mut *self.reader().await?, select).await?;
+        let found = self.readers().row(select).await?;
         found.as_ref().map(decode).transpose()
     }
 
@@ -194,7 +194,7 @@ impl KeyStore for SqliteStore {
         let select = query(select!("WHERE id = ?1 AND tenant = ?2"))
             .bind(id.as_str())
             .bind(tenant.as_str());
-        let found = row(&mut *self.reader().await?, select).await?;
+        let found = self.readers().row(select).await?;
         found.as_ref().map(decode).transpose()
     }
 
@@ -215,7 +215,7 @@ impl KeyStore for SqliteStore {
         .bind(created_at)
         .bind(id)
         .bind(sql_limit(limit.saturating_add(1)));
-        let found = rows(&mut *self.reader().await?, select).await?;
+        let found = self.readers().rows(select).await?;
 
         let shown = found.get(..limit.min(found.len())).unwrap_or_default();
         // One record that cannot be read must not hide the others (F-35). It was reported; asked for by its id

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fountain_core::StoreError;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 
 use crate::error::{from_io, from_sqlx};
+use crate::readers::Readers;
 use crate::store::{Shared, SqliteStore};
 use crate::trail::Trail;
 use crate::writer::Writer;
@@ -133,11 +134,7 @@ impl SqliteStoreBuilder {
             return Err(error);
         }
 
-        let readers = SqlitePoolOptions::new()
-            .max_connections(self.readers.get())
-            .acquire_timeout(self.patience)
-            .test_before_acquire(false)
-            .connect_lazy_with(options.clone().pragma("query_only", "ON"));
+        let readers = Readers::new(options.clone(), self.readers.get(), self.patience);
         Ok(SqliteStore::from_shared(Arc::new(Shared {
             path,
             writer: Writer::start(connection, options, self.patience),

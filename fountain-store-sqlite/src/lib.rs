@@ -6,6 +6,7 @@ mod builder;
 mod error;
 mod file;
 mod migration;
+mod readers;
 mod revocation;
 mod signing;
 mod sql;

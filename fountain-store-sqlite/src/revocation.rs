@@ -74,7 +74,7 @@ impl RevocationStore for SqliteStore {
         .bind(asked.family.map(FamilyId::as_str))
         .bind(asked.subject.as_str())
         .bind(asked.issued_at.as_unix_micros());
-        match row(&mut *self.reader().await?, select).await? {
+        match self.readers().row(select).await? {
             Some(row) => Fields {
                 row: &row,
                 table: "fountain_revocations",

@@ -247,7 +247,7 @@ impl SigningKeyStore for SqliteStore {
         .bind(issuer.as_str());
         let mut ring = KeyRing::default();
         // A ring that lacks a key is no ring: one that cannot be read makes the whole answer `Corrupt` (F-35).
-        for row in &rows(&mut *self.reader().await?, select).await? {
+        for row in &self.readers().rows(select).await? {
             let fields = Fields { row, table: TABLE };
             ring.generation = fields.counter("generation")?;
             if fields.value::<Option<&str>>("kid")?.is_none() {

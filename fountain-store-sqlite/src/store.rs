@@ -3,12 +3,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fountain_core::StoreError;
-use sqlx::Sqlite;
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::sqlite::SqliteConnection;
 
 use crate::builder::SqliteStoreBuilder;
-use crate::error::from_sqlx;
+use crate::readers::Readers;
 use crate::sql::{self, Query};
 use crate::trail::Trail;
 use crate::writer::{StepFuture, Writer};
@@ -27,7 +25,7 @@ pub struct SqliteStore {
 pub(crate) struct Shared {
     pub(crate) path: PathBuf,
     pub(crate) writer: Writer,
-    pub(crate) readers: SqlitePool,
+    pub(crate) readers: Readers,
     pub(crate) trail: Trail,
 }
 
@@ -79,9 +77,8 @@ impl SqliteStore {
         self.shared.trail
     }
 
-    /// A connection that sees every change acknowledged so far, and can make none.
-    pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
-        self.shared.readers.acquire().await.map_err(from_sqlx)
+    pub(crate) fn readers(&self) -> &Readers {
+        &self.shared.readers
     }
 
     /// One atomic step: see [`Writer::step`].

@@ -10,7 +10,7 @@ use fountain_core::{Digest, StoreError, Tenant, Timestamp};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::revocation;
-use crate::sql::{Fields, changes, execute, json, query, row};
+use crate::sql::{Fields, Query, changes, execute, json, query, row};
 use crate::store::SqliteStore;
 use crate::trail::Trail;
 
@@ -31,12 +31,8 @@ struct Spent {
     successor_until: Option<Timestamp>,
 }
 
-async fn find(
-    connection: &mut SqliteConnection,
-    tenant: &Tenant,
-    token: &Digest,
-) -> Result<Option<Found>, StoreError> {
-    let select = query(
+fn select<'q>(tenant: &'q Tenant, token: &'q Digest) -> Query<'q> {
+    query(
         "SELECT family.id, family.tenant, family.subject, family.client, family.scopes, family.roles,
                 family.binding, family.assurance, family.created_at, family.expires_at, family.revoked_at,
                 token.expires_at AS token_expires_at, token.spent_at, token.sealed_successor,
@@ -47,9 +43,7 @@ async fn find(
          WHERE token.digest = ?1 AND family.tenant = ?2",
     )
     .bind(token.as_bytes().as_slice())
-    .bind(tenant.as_str());
-    let found = row(connection, select).await?;
-    found.as_ref().map(decode).transpose()
+    .bind(tenant.as_str())
 }
 
 fn decode(row: &SqliteRow) -> Result<Found, StoreError> {
@@ -241,10 +235,11 @@ impl RefreshTokenStore for SqliteStore {
         let trail = self.trail();
         self.write(move |connection| {
             Box::pin(async move {
-                let Some(found) = find(connection, &attempt.tenant, &attempt.presented).await?
-                else {
+                let presented = select(&attempt.tenant, &attempt.presented);
+                let Some(found) = row(connection, presented).await? else {
                     return Ok(RefreshOutcome::Unknown);
                 };
+                let found = decode(&found)?;
                 let verdict = judge(&found, &attempt);
                 let mut family = found.family;
                 match verdict {
@@ -285,7 +280,8 @@ impl RefreshTokenStore for SqliteStore {
         token: &Digest,
         now: Timestamp,
     ) -> Result<Option<(RefreshFamily, bool)>, StoreError> {
-        let found = find(&mut *self.reader().await?, tenant, token).await?;
+        let found = self.readers().row(select(tenant, token)).await?;
+        let found = found.as_ref().map(decode).transpose()?;
         Ok(found.map(|found| {
             let live = found.family.revoked_at.is_none()
                 && found.spent.is_none()

@@ -12,6 +12,14 @@ use crate::store::SqliteStore;
 const AUDIT: &str = "fountain_audit";
 const CHANGES: &str = "fountain_changes";
 
+// Not ON CONFLICT: that would use up a place in the sequence for a row that is not inserted.
+macro_rules! insert_event {
+    () => {
+        "INSERT INTO fountain_audit (id, tenant, event) SELECT ?1, ?2, ?3
+         WHERE NOT EXISTS (SELECT 1 FROM fountain_audit WHERE id = ?1)"
+    };
+}
+
 /// How a step leaves its trace.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Trail {
@@ -29,24 +37,29 @@ impl Trail {
         connection: &mut SqliteConnection,
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
-        // Not ON CONFLICT: that would use up a place in the sequence for a row that is not inserted.
-        let insert = query(
-            "INSERT INTO fountain_audit (id, tenant, event) SELECT ?1, ?2, ?3
-             WHERE NOT EXISTS (SELECT 1 FROM fountain_audit WHERE id = ?1)",
-        )
-        .bind(event.id.as_str())
-        .bind(event.tenant.as_str())
-        .bind(json(event)?);
+        let insert = query(insert_event!())
+            .bind(event.id.as_str())
+            .bind(event.tenant.as_str())
+            .bind(json(event)?);
         execute(connection, insert).await.map(drop)
     }
 
-    /// Appends to the change feed.
-    async fn append(
+    /// Records an event and appends its change to the feed: what every change ends with.
+    pub(crate) async fn commit(
         self,
         connection: &mut SqliteConnection,
+        event: &AuditEvent,
         change: &Change,
     ) -> Result<(), StoreError> {
-        let insert = query("INSERT INTO fountain_changes (change) VALUES (?1)").bind(json(change)?);
+        // Two statements in one trip to the connection's thread; ?4 counts from the start of both.
+        let insert = query(concat!(
+            insert_event!(),
+            "; INSERT INTO fountain_changes (change) VALUES (?4)"
+        ))
+        .bind(event.id.as_str())
+        .bind(event.tenant.as_str())
+        .bind(json(event)?)
+        .bind(json(change)?);
         let position = execute(connection, insert).await?.last_insert_rowid();
         if position % Self::CUT_EVERY == 0 {
             let cut = query(
@@ -58,17 +71,6 @@ impl Trail {
             execute(connection, cut).await?;
         }
         Ok(())
-    }
-
-    /// Records an event and appends its change: what every change ends with.
-    pub(crate) async fn commit(
-        self,
-        connection: &mut SqliteConnection,
-        event: &AuditEvent,
-        change: &Change,
-    ) -> Result<(), StoreError> {
-        self.record(connection, event).await?;
-        self.append(connection, change).await
     }
 }
 
@@ -95,7 +97,7 @@ impl AuditStore for SqliteStore {
         .bind(tenant.as_str())
         .bind(counter(after.unwrap_or_default().0))
         .bind(sql_limit(limit.saturating_add(1)));
-        let found = rows(&mut *self.reader().await?, select).await?;
+        let found = self.readers().rows(select).await?;
         let items = found
             .iter()
             .take(limit)
@@ -123,7 +125,7 @@ impl ChangeFeed for SqliteStore {
         let select = query(
             "SELECT coalesce(max(seq), 0) AS head FROM sqlite_sequence WHERE name = 'fountain_changes'",
         );
-        match row(&mut *self.reader().await?, select).await? {
+        match self.readers().row(select).await? {
             None => Ok(ChangeCursor::default()),
             Some(row) => head(&Fields {
                 row: &row,
@@ -146,7 +148,7 @@ impl ChangeFeed for SqliteStore {
         )
         .bind(counter(cursor.0))
         .bind(sql_limit(limit));
-        let found = rows(&mut *self.reader().await?, select).await?;
+        let found = self.readers().rows(select).await?;
         let Some(first) = found.first() else {
             return Ok(ChangeBatch {
                 changes: Vec::new(),
