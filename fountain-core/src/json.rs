@@ -317,13 +317,17 @@ impl<'a> Reader<'a> {
         let mut rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         while let Some((word, tail)) = rest.split_first_chunk::<8>() {
             if let Some(before) = bytes_before_special(u64::from_le_bytes(*word)) {
-                rest = rest.get(before..).unwrap_or_default();
-                break;
+                self.at += before;
+                return self.quote_or_backslash();
             }
+            self.at += word.len();
             rest = tail;
         }
-        let special = rest.iter().position(|byte| is_special(*byte));
-        self.at = self.text.len() - rest.len() + special.unwrap_or(rest.len());
+        self.at += rest.iter().take_while(|byte| !is_special(**byte)).count();
+        self.quote_or_backslash()
+    }
+
+    fn quote_or_backslash(&self) -> Result<(), Fault> {
         match self.peek() {
             Some(b'"' | b'\\') => Ok(()),
             _ => Err(Fault::Malformed),
@@ -379,10 +383,10 @@ fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-/// Where, in these eight bytes (first byte lowest), the first special one is at the earliest.
+/// Where, in these eight bytes (first byte lowest), the first special one is.
 ///
-/// The usual test for a zero or small byte in a word: exact for the first hit, and what follows a hit is
-/// looked at byte by byte anyway.
+/// The usual test for a zero or small byte in a word, which is exact up to and including the first hit: a borrow
+/// only reaches bytes behind one.
 fn bytes_before_special(word: u64) -> Option<usize> {
     const ONES: u64 = u64::MAX / 255;
     const HIGHS: u64 = ONES << 7;

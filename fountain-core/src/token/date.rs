@@ -20,18 +20,27 @@ pub(super) fn read(value: Value<'_, '_>) -> Result<Timestamp, Reason> {
 
 /// Microseconds of a JSON number; none when it is out of range.
 fn micros(number: &str) -> Option<u64> {
-    // Twelve digits are enough for every whole second in range.
-    let micros = if number.len() <= 12 && number.bytes().all(|byte| byte.is_ascii_digit()) {
-        number.parse::<u64>().ok()? * MICROS
-    } else {
-        decimal_micros(number)?
+    let micros = match whole_seconds(number) {
+        Some(seconds) => seconds * MICROS,
+        None => decimal_micros(number)?,
     };
     (1..=MAX_SECONDS * MICROS)
         .contains(&micros)
         .then_some(micros)
 }
 
-/// The same for a number with a sign, a fraction or an exponent.
+/// The value of at most twelve digits and nothing else, which are enough for every whole second in range.
+fn whole_seconds(number: &str) -> Option<u64> {
+    if number.len() > 12 {
+        return None;
+    }
+    number.bytes().try_fold(0, |seconds: u64, byte| {
+        byte.is_ascii_digit()
+            .then(|| seconds * 10 + u64::from(byte & 0x0f))
+    })
+}
+
+/// Microseconds of a number with a sign, a fraction or an exponent.
 fn decimal_micros(number: &str) -> Option<u64> {
     // A number is at most 64 bytes long, so an exponent beyond this has no value in range.
     const MAX_EXPONENT: usize = 128;
