@@ -152,11 +152,16 @@ impl<'a> SealContext<'a> {
         let mut bytes = b"fountain seal".to_vec();
         bytes.push(version);
         for part in [kind, owner, self.table, self.column, self.row] {
-            bytes.extend_from_slice(&part.len().to_be_bytes());
+            bytes.extend_from_slice(&length(part));
             bytes.extend_from_slice(part.as_bytes());
         }
         bytes
     }
+}
+
+/// The length of a text, the same on every platform.
+fn length(text: &str) -> [u8; 8] {
+    u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes()
 }
 
 /// Seals and opens records.

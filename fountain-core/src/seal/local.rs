@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use super::aead::{self, NONCE_LEN};
-use super::{DataKey, KekId, KeyEncryption, SealError, WrappedKey};
+use super::{DataKey, KekId, KeyEncryption, SealError, WrappedKey, length};
 use crate::random::Random;
 use crate::text::random_id;
 
@@ -156,8 +156,8 @@ impl KeyEncryption for LocalKeys {
 
 /// What a wrapped key is bound to: the id of its key-encryption key and the record's place.
 fn bound(kek: &KekId, context: &[u8]) -> Vec<u8> {
-    let id = kek.as_str().as_bytes();
-    [b"fountain kek 1", &id.len().to_be_bytes()[..], id, context].concat()
+    let id = kek.as_str();
+    [b"fountain kek 1", &length(id)[..], id.as_bytes(), context].concat()
 }
 
 impl fmt::Debug for LocalKeys {

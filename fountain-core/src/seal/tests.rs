@@ -244,6 +244,23 @@ async fn a_holder_that_does_not_answer_is_unavailable() {
     assert!(Error::from(error).is_retryable());
 }
 
+/// What was written by an earlier release must open in every later one: these bytes never change.
+#[tokio::test]
+async fn a_record_of_version_1_is_written_and_opened_as_ever() {
+    let random = Arc::new(InsecureSeededRandom::new(1));
+    let keys = LocalKeys::new(id("a"), &KEY_A, random.clone()).unwrap();
+    let sealer = Sealer::new(Arc::new(keys), random);
+    let sealed = sealer.seal(&secret("x"), place("1")).await.unwrap();
+    assert_eq!(
+        base64_simd::URL_SAFE_NO_PAD.encode_to_string(&sealed),
+        VERSION_1
+    );
+    let opened = sealer.open(&sealed, place("1")).await.unwrap();
+    assert_eq!(opened.expose(), b"x");
+}
+
+const VERSION_1: &str = "AQFhADwMcwtpkFxe96TKUmkAq5-L2nxb_YdaXV9xJFcvIwInPCFTxmCmwkYl3946oj7nEjR_YptxdKJq2_Tw5mSBTde5eE1XwVucKXIAAAARgQ8zRjvWeG7SFsGs4wxKMHg";
+
 ///
 #[tokio::test]
 async fn nothing_secret_shows_in_debug_or_in_errors() {

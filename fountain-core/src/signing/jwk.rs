@@ -36,6 +36,7 @@ use crate::secret::SecretBytes;
 pub struct Jwk {
     kid: Option<Kid>,
     key: VerifyingKey,
+    had_private_members: bool,
 }
 
 impl Jwk {
@@ -70,6 +71,12 @@ impl Jwk {
     #[must_use]
     pub const fn key(&self) -> &VerifyingKey {
         &self.key
+    }
+
+    /// Whether an asymmetric key came with its private members: who could read it can sign with it.
+    #[must_use]
+    pub const fn had_private_members(&self) -> bool {
+        self.had_private_members
     }
 
     pub(super) fn into_parts(self) -> (Option<Kid>, VerifyingKey) {
@@ -240,7 +247,11 @@ impl<'a> Members<'a> {
                 None => VerifyingKey::from_numbers(algorithm, numbers)?,
             }
         };
-        Ok(Jwk { kid: self.kid, key })
+        Ok(Jwk {
+            had_private_members: self.d.is_some() && !algorithm.is_symmetric(),
+            kid: self.kid,
+            key,
+        })
     }
 
     /// `use` and `key_ops` must not say anything but signatures, and must allow what is wanted (RFC 7517 section 4.3).

@@ -93,12 +93,7 @@ impl Jwks {
         }
         let mut set = Self::default();
         for text in texts {
-            let text = text.as_bytes();
-            let read = Jwk::parse(text).or_else(|why| match assumed {
-                Some(algorithm) => Jwk::parse_for(text, algorithm).map_err(|_| why),
-                None => Err(why),
-            });
-            match read.map(Jwk::into_parts) {
+            match usable(text.as_bytes(), assumed).map(Jwk::into_parts) {
                 Err(why) => set.skipped.push(why),
                 Ok((None, _)) => set.skipped.push(KeyError::Jwk("it has no `kid`")),
                 Ok((Some(kid), key)) => match set.keys.entry(kid) {
@@ -140,6 +135,19 @@ impl Jwks {
     pub fn skipped(&self) -> &[KeyError] {
         &self.skipped
     }
+}
+
+fn usable(text: &[u8], assumed: Option<Algorithm>) -> Result<Jwk, KeyError> {
+    let jwk = Jwk::parse(text).or_else(|why| match assumed {
+        Some(algorithm) => Jwk::parse_for(text, algorithm).map_err(|_| why),
+        None => Err(why),
+    })?;
+    if jwk.had_private_members() {
+        return Err(KeyError::Jwk(
+            "its private members are published, so anybody can sign with it",
+        ));
+    }
+    Ok(jwk)
 }
 
 /// Whether a key is a shared secret, usable or not.
@@ -223,6 +231,14 @@ mod tests {
         let named = format!("{{\"keys\":[{}]}}", jwk(rs, "r"));
         let set = Jwks::parse_for(named.as_bytes(), &[ps]).unwrap();
         assert_eq!(set.find("r").map(VerifyingKey::algorithm), Some(rs));
+    }
+
+    #[test]
+    fn a_key_whose_private_members_are_published_is_not_trusted() {
+        let private = r#"{"kty":"OKP","crv":"Ed25519","kid":"p","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        let set = set(&[private]).unwrap();
+        assert!(set.is_empty());
+        assert!(set.skipped()[0].to_string().contains("anybody can sign"));
     }
 
     /// R-30, B-44

@@ -180,9 +180,12 @@ impl Keyring {
     /// Changes nothing but what is remembered.
     pub async fn keys_after(&self, keys: &Arc<KeySet>) -> Result<Option<Arc<KeySet>>, Error> {
         let newer = |snapshot: &Snapshot| {
-            (!Arc::ptr_eq(&snapshot.content.keys, keys)).then(|| snapshot.content.keys.clone())
+            let found = &snapshot.content.keys;
+            (!Arc::ptr_eq(found, keys)).then(|| found.clone())
         };
-        if let Some(found) = self.current().as_deref().and_then(newer) {
+        // What is remembered may have changed since the caller asked for `keys`.
+        let known = self.fresh().await?;
+        if let Some(found) = newer(&known) {
             return Ok(Some(found));
         }
         let now = self.clock.monotonic();

@@ -171,16 +171,21 @@ impl KeyEncryption for Holder {
     }
 }
 
-/// F-33: an emergency does not wait for another one to end.
-#[tokio::test]
-async fn a_key_can_be_revoked_while_no_new_one_can_be_sealed() {
-    let world = World::edwards();
-    let mut node = world.node();
+fn node_with_holder(world: &World) -> (Keyring, Arc<Holder>) {
     let holder = Arc::new(Holder {
         inner: LocalKeys::generate(Arc::new(OsRandom)).unwrap(),
         down: AtomicBool::new(false),
     });
+    let mut node = world.node();
     node.sealer = Sealer::new(holder.clone(), Arc::new(OsRandom));
+    (node, holder)
+}
+
+/// F-33: an emergency does not wait for another one to end.
+#[tokio::test]
+async fn a_key_can_be_revoked_while_no_new_one_can_be_sealed() {
+    let world = World::edwards();
+    let (node, holder) = node_with_holder(&world);
     let leaked = node.bootstrap().await.unwrap();
     holder.down.store(true, Ordering::SeqCst);
     let ended = node.revoke(&leaked, Actor::System, "leaked").await.unwrap();
@@ -199,12 +204,7 @@ async fn a_key_can_be_revoked_while_no_new_one_can_be_sealed() {
 #[tokio::test]
 async fn after_a_revocation_without_replacement_a_key_signs_at_once() {
     let world = World::edwards();
-    let mut node = world.node();
-    let holder = Arc::new(Holder {
-        inner: LocalKeys::generate(Arc::new(OsRandom)).unwrap(),
-        down: AtomicBool::new(false),
-    });
-    node.sealer = Sealer::new(holder.clone(), Arc::new(OsRandom));
+    let (node, holder) = node_with_holder(&world);
     let leaked = node.bootstrap().await.unwrap();
     let Rotation::Published { kid: pending, .. } = node.rotate(Actor::System).await.unwrap() else {
         panic!("nothing was pending");
