@@ -7,6 +7,9 @@ use async_trait::async_trait;
 use crate::error::Rejection;
 use crate::identity::Principal;
 
+mod by_issuer;
+pub use by_issuer::ByIssuer;
+
 /// A credential as a request presented it, told apart but not yet checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum PresentedCredential<'a> {

@@ -20,6 +20,8 @@ pub use codec::{CompactToken, DEFAULT_TOKEN_BYTES, Header, MAX_TOKEN_BYTES};
 pub use keys::{KeySet, KeySource, TrustedKey};
 pub use kind::TokenKind;
 pub use policy::{TokenPolicies, TokenPolicy};
+#[cfg(test)]
+pub(crate) use remote::doubles as remote_doubles;
 pub use remote::{
     FetchError, FetchErrorKind, FetchLimits, FetchedJwks, JwksFetch, RemoteIssuer,
     RemoteIssuerBuilder,

@@ -18,7 +18,7 @@ use crate::token::{
 mod builder;
 mod document;
 #[cfg(test)]
-mod doubles;
+pub(crate) mod doubles;
 mod fetch;
 mod keys;
 

@@ -1,85 +1,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::doubles::{Published, Scripted, at_once, clock, kid, pass};
+use super::doubles::{NOW, Partner, at_once, catalog, claims, clock, pass};
 use super::*;
-use crate::access::Role;
 use crate::audit::{AuditAction, AuditEvent};
-use crate::clock::{ManualClock, Timestamp};
+use crate::clock::Timestamp;
 use crate::error::RejectionKind;
-use crate::identity::{Actor, ClientId, TokenId};
+use crate::identity::{Actor, TokenId};
 use crate::memory::MemoryStore;
 use crate::random::OsRandom;
 use crate::signing::Algorithm;
-use crate::token::{Revocation, RevocationKey, TokenSigner};
-
-const NOW: i64 = 1_700_000_000;
-
-fn rules(issuer: &str) -> TokenRules {
-    TokenRules::builder()
-        .issuer(issuer)
-        .audience("orders")
-        .algorithm(Algorithm::EdDsa)
-        .algorithm(Algorithm::Es256)
-        .max_life(Duration::from_secs(900))
-        .build()
-        .unwrap()
-}
-
-fn catalog() -> RoleCatalog {
-    RoleCatalog::builder()
-        .permissions(["orders:read", "orders:write", "keys:rotate"])
-        .role(Role::new("clerk").grant("orders:*"))
-        .role(Role::new("admin").grant("orders:*").grant("keys:rotate"))
-        .build()
-        .unwrap()
-}
-
-/// An issuer on the network, and its signing key under the id `k`.
-struct Partner {
-    server: Scripted,
-    published: Published,
-}
-
-impl Partner {
-    fn new() -> Self {
-        let published = Published::new(Algorithm::EdDsa);
-        Self {
-            server: Scripted::new(published.set(&["k"], None)),
-            published,
-        }
-    }
-
-    fn sign(&self, claims: &AccessClaims) -> String {
-        let signer = TokenSigner::new(kid("k"), Arc::clone(&self.published.key));
-        signer.sign_access(claims).unwrap().to_string()
-    }
-
-    fn builder(&self, issuer: &str, clock: Arc<ManualClock>) -> RemoteIssuerBuilder {
-        RemoteIssuer::builder()
-            .rules(rules(issuer))
-            .jwks_url("https://partner.example/jwks.json")
-            .fetch(self.server.clone())
-            .tenant(Tenant::new("partner").unwrap())
-            .subject_prefix("partner:")
-            .roles(catalog())
-            .without_revocations()
-            .clock(clock)
-    }
-}
-
-fn claims(issuer: &str) -> AccessClaims {
-    let at = Timestamp::from_unix_seconds;
-    AccessClaims::new(
-        issuer.parse().unwrap(),
-        "alice".parse().unwrap(),
-        "orders".parse().unwrap(),
-        ClientId::new("web").unwrap(),
-        TokenId::new("t1").unwrap(),
-        at(NOW),
-        at(NOW + 600),
-    )
-}
+use crate::token::{Revocation, RevocationKey};
 
 const A: &str = "https://a.example";
 const B: &str = "https://b.example";
