@@ -174,9 +174,8 @@ async fn a_slow_answer_is_given_up() {
     }
 }
 
-/// Contract F: a server that takes the connection and says nothing is given up as well.
-#[tokio::test]
-async fn a_handshake_that_never_ends_is_given_up() {
+/// A server that takes connections and says nothing, its URL, and a client for it.
+async fn silent() -> (TcpListener, String, HttpsFetch) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/", listener.local_addr().unwrap());
     let root = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
@@ -184,6 +183,13 @@ async fn a_handshake_that_never_ends_is_given_up() {
         .trust_only_pem(root.cert.pem())
         .build()
         .unwrap();
+    (listener, url, client)
+}
+
+/// Contract F: a server that takes the connection and says nothing is given up as well.
+#[tokio::test]
+async fn a_handshake_that_never_ends_is_given_up() {
+    let (listener, url, client) = silent().await;
     let limits = FetchLimits {
         timeout: Duration::from_millis(200),
         ..FetchLimits::default()
@@ -230,13 +236,7 @@ async fn the_request_says_nothing_about_anybody() {
 /// Contract H: the connection is closed with the future.
 #[tokio::test]
 async fn a_dropped_fetch_closes_its_connection() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("https://{}/", listener.local_addr().unwrap());
-    let root = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    let client = HttpsFetch::builder()
-        .trust_only_pem(root.cert.pem())
-        .build()
-        .unwrap();
+    let (listener, url, client) = silent().await;
     let fetch = tokio::spawn(async move { client.fetch(&url, FetchLimits::default()).await });
     let (mut stream, _) = listener.accept().await.unwrap();
     fetch.abort();
