@@ -9,7 +9,7 @@ use fountain_core::{StoreError, Tenant, Timestamp};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::error::corrupt;
-use crate::sql::{Fields, Query, changes, execute, json, limit as sql_limit, query, row, rows};
+use crate::sql::{Fields, Query, changes, execute, json, limit as sql_limit, query, row};
 use crate::store::SqliteStore;
 
 const TABLE: &str = "fountain_api_keys";

@@ -14,6 +14,9 @@ use crate::trail::Trail;
 use crate::writer::Writer;
 use crate::{file, migration};
 
+/// To what size, in bytes, the write-ahead log is cut back after a checkpoint: 16 MiB.
+const LOG_BYTES: &str = "16777216";
+
 /// What to decide before a [`SqliteStore`] is opened. Every default is the safe one.
 ///
 /// ```
@@ -158,6 +161,15 @@ impl SqliteStoreBuilder {
             } else {
                 SqliteSynchronous::Full
             })
+            // Nothing that a file's schema brings along may run functions with side effects.
+            .pragma("trusted_schema", "OFF")
+            // What is deleted or wiped is overwritten, not only forgotten: sealed keys, people's data.
+            .pragma("secure_delete", "ON")
+            // Where a sync needs more than that to reach the disk (macOS).
+            .pragma("fullfsync", "ON")
+            .pragma("checkpoint_fullfsync", "ON")
+            // The log shrinks again after a burst.
+            .pragma("journal_size_limit", LOG_BYTES)
             .disable_statement_logging();
         match self.max_bytes {
             None => options,

@@ -82,3 +82,77 @@ fn from_code(error: &dyn DatabaseError) -> StoreErrorKind {
         _ => StoreErrorKind::Unavailable,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::fmt;
+
+    use sqlx::error::ErrorKind;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Code(&'static str);
+
+    impl fmt::Display for Code {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl std::error::Error for Code {}
+
+    impl DatabaseError for Code {
+        fn message(&self) -> &str {
+            self.0
+        }
+        fn code(&self) -> Option<Cow<'_, str>> {
+            Some(self.0.into())
+        }
+        fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+        fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+        fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+            self
+        }
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::Other
+        }
+    }
+
+    /// F-35, R-106: each of SQLite's codes is an error, and says what a caller may do about it.
+    #[test]
+    fn every_result_code_has_its_kind() {
+        use StoreErrorKind as K;
+        for (code, kind) in [
+            ("1", K::Schema),         // no such table
+            ("5", K::Timeout),        // busy
+            ("261", K::Timeout),      // busy, recovering the log
+            ("517", K::Contended),    // busy, the snapshot is old
+            ("6", K::Timeout),        // locked
+            ("7", K::Full),           // out of memory
+            ("8", K::Unavailable),    // read-only
+            ("1032", K::Unavailable), // read-only, the file was moved
+            ("10", K::Unavailable),   // I/O
+            ("1034", K::Unavailable), // I/O, fsync
+            ("11", K::Corrupt),       // damaged
+            ("13", K::Full),          // disk full
+            ("14", K::Unavailable),   // cannot open
+            ("17", K::Schema),        // the schema changed
+            ("19", K::Corrupt),       // constraint
+            ("1811", K::Unavailable), // constraint, by a host's trigger
+            ("2067", K::Corrupt),     // constraint, unique
+            ("26", K::Corrupt),       // not a database
+            ("nonsense", K::Unavailable),
+        ] {
+            let error = from_sqlx(sqlx::Error::Database(Box::new(Code(code))));
+            assert_eq!(error.kind(), kind, "{code}");
+        }
+        assert_eq!(from_sqlx(sqlx::Error::WorkerCrashed).kind(), K::Unavailable);
+        assert_eq!(from_sqlx(sqlx::Error::RowNotFound).kind(), K::Corrupt);
+    }
+}

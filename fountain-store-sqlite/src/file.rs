@@ -39,10 +39,11 @@ fn create(path: &Path) -> std::io::Result<()> {
         }
         Err(error) => return Err(error),
     }
-    // So that a power cut does not take the file's name away.
+    // So that a power cut does not take the file's name away. A folder that may be written but not read cannot
+    // be synced by this; SQLite's own sync of it then has to do.
     #[cfg(unix)]
-    if let Some(folder) = path.parent() {
-        fs::File::open(folder)?.sync_all()?;
+    if let Some(Ok(folder)) = path.parent().map(fs::File::open) {
+        folder.sync_all()?;
     }
     Ok(())
 }

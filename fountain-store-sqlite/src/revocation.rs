@@ -6,7 +6,7 @@ use fountain_core::token::{Revocation, RevocationQuery, RevocationStore, RevokeO
 use fountain_core::{StoreError, StoreErrorKind, Timestamp};
 use sqlx::sqlite::SqliteConnection;
 
-use crate::sql::{Fields, changes, query, row};
+use crate::sql::{Fields, changes, query};
 use crate::store::SqliteStore;
 
 /// Adds a revocation or makes the one that stands stricter; `false` when it is as strict already.

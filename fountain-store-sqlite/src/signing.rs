@@ -11,7 +11,7 @@ use fountain_core::signing::{
 use sqlx::sqlite::SqliteConnection;
 
 use crate::error::corrupt;
-use crate::sql::{Fields, changes, counter, execute, query, row, rows};
+use crate::sql::{Fields, changes, counter, execute, query, row};
 use crate::store::SqliteStore;
 
 const TABLE: &str = "fountain_signing_keys";

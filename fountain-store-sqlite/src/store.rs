@@ -63,7 +63,7 @@ impl SqliteStore {
     /// write-ahead log into the file and gives the file free.
     ///
     /// # Cancel safety
-    /// When dropped after its first poll, the store closes all the same.
+    /// When dropped, the store may stay open; close it again.
     pub async fn close(&self) {
         self.shared.writer.close().await;
         self.shared.readers.close().await;

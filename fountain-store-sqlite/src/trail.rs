@@ -6,7 +6,7 @@ use fountain_core::change::{Change, ChangeBatch, ChangeCursor, ChangeFeed};
 use fountain_core::{StoreError, Tenant};
 use sqlx::sqlite::SqliteConnection;
 
-use crate::sql::{Fields, counter, execute, json, limit as sql_limit, query, row, rows};
+use crate::sql::{Fields, counter, execute, json, limit as sql_limit, query};
 use crate::store::SqliteStore;
 
 const AUDIT: &str = "fountain_audit";

@@ -5,13 +5,13 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use fountain_conformance::{Fixtures, NOW};
 use fountain_core::api_key::{KeyId, KeyStore, RotateKeyOutcome};
 use fountain_core::audit::AuditAction;
 use fountain_core::token::{RefreshOutcome, RefreshTokenStore};
-use fountain_core::{Digest, Tenant};
+use fountain_core::{Digest, StoreErrorKind, Tenant};
 use fountain_store_sqlite::SqliteStore;
 
 use crate::workbench::{Workbench, connect, number};
@@ -27,19 +27,24 @@ fn say(line: &str) {
     writeln!(out, "{line}").and_then(|()| out.flush()).unwrap();
 }
 
-/// Not a test: the child of the one below.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "only as the child of a_killed_process_loses_nothing_that_it_acknowledged"]
+/// What a parent told this child.
 #[expect(
     clippy::disallowed_methods,
     reason = "how a parent tells its child what to do"
 )]
+fn orders() -> (String, u64) {
+    match (std::env::var(CHILD_FILE), std::env::var(CHILD_SEED)) {
+        (Ok(path), Ok(seed)) => (path, seed.parse().unwrap()),
+        _ => panic!("started without a parent"),
+    }
+}
+
+/// Not a test: the child of the one below.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "only as the child of a_killed_process_loses_nothing_that_it_acknowledged"]
 async fn a_child_rotates_until_it_is_killed() {
-    let (Ok(path), Ok(seed)) = (std::env::var(CHILD_FILE), std::env::var(CHILD_SEED)) else {
-        panic!("started without a parent");
-    };
+    let (path, seed) = orders();
     let store = SqliteStore::open(path).await.unwrap();
-    let seed: u64 = seed.parse().unwrap();
     let workers: Vec<_> = (0..4)
         .map(|worker| {
             let (store, fixtures) = (store.clone(), Fixtures::seeded(seed * 100 + worker));
@@ -112,30 +117,95 @@ fn unhex(text: &str) -> Digest {
     Digest::from_bytes(bytes.try_into().unwrap())
 }
 
-/// What the child said before it was killed, behind `lines` lines.
-fn run_child_and_kill_it(path: &Path, seed: u64, lines: usize) -> Vec<String> {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "crash::a_child_rotates_until_it_is_killed",
-            "--ignored",
-            "--nocapture",
-        ])
+/// This test binary again, to run one function alone.
+fn child(command: &mut Command, function: &str, path: &Path, seed: u64) -> Child {
+    command
+        .args(["--exact", function, "--ignored", "--nocapture"])
         .env(CHILD_FILE, path)
         .env(CHILD_SEED, seed.to_string())
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap();
-    let mut said = BufReader::new(child.stdout.take().unwrap())
+        .unwrap()
+}
+
+fn acknowledged(child: &mut Child) -> impl Iterator<Item = String> + use<> {
+    BufReader::new(child.stdout.take().unwrap())
         .lines()
         .map(Result::unwrap)
-        .filter(|line| line.starts_with("acknowledged "));
+        .filter(|line| line.starts_with("acknowledged "))
+}
+
+/// What the child said before it was killed, behind `lines` lines.
+fn run_child_and_kill_it(path: &Path, seed: u64, lines: usize) -> Vec<String> {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let function = "crash::a_child_rotates_until_it_is_killed";
+    let mut child = child(&mut command, function, path, seed);
+    let mut said = acknowledged(&mut child);
     let mut heard: Vec<_> = said.by_ref().take(lines).collect();
     child.kill().unwrap();
     child.wait().unwrap();
     // What is still in the pipe was acknowledged as well.
     heard.extend(said);
     heard
+}
+
+/// Not a test: the child of the one below. It goes on until the system lets it write no more.
+#[cfg(unix)]
+#[tokio::test]
+#[ignore = "only as the child of a_disk_that_fails_loses_nothing_and_is_survived"]
+async fn a_child_inserts_until_the_disk_fails() {
+    let (path, seed) = orders();
+    let store = SqliteStore::open(path).await.unwrap();
+    let (fixtures, tenant) = (Fixtures::seeded(seed), Tenant::default());
+    let mut last = None;
+    let error = loop {
+        let record = fixtures.api_key(&tenant);
+        let event = fixtures.event(&tenant, AuditAction::ApiKeyIssued);
+        match KeyStore::insert(&store, record.clone(), event).await {
+            Ok(_) => say(&format!("{KEY}{}", record.id)),
+            Err(error) => break error,
+        }
+        last = Some(record);
+    };
+    // Refused, and not one of them by a wrong answer; what is stored still can be read.
+    assert!(
+        matches!(
+            error.kind(),
+            StoreErrorKind::Unavailable | StoreErrorKind::Full
+        ),
+        "{error:?}"
+    );
+    let last = last.expect("some got through before");
+    let found = KeyStore::find(&store, &last.id).await.unwrap();
+    assert_eq!(found, Some(last));
+    say("acknowledged the end");
+}
+
+/// F-14, R-106: writes fail below SQLite (the system's bound on the size of files), in the log or in the file.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_disk_that_fails_loses_nothing_and_is_survived() {
+    let bench = Workbench::new();
+    let mut command = Command::new("sh");
+    // In blocks of 512 bytes. Without the trap the signal would kill it, which is the other test's part.
+    command
+        .args(["-c", "trap '' XFSZ; ulimit -f 1000; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap());
+    let function = "crash::a_child_inserts_until_the_disk_fails";
+    let mut child = child(&mut command, function, &bench.path(), 99);
+    let mut heard: Vec<_> = acknowledged(&mut child).collect();
+    assert!(child.wait().unwrap().success(), "{heard:?}");
+    assert_eq!(heard.pop().as_deref(), Some("acknowledged the end"));
+    assert!(heard.len() > 10, "the bound was too low to tell anything");
+
+    let store = SqliteStore::open(bench.path()).await.unwrap();
+    for line in &heard {
+        let id = KeyId::new(line.strip_prefix(KEY).unwrap()).unwrap();
+        assert!(KeyStore::find(&store, &id).await.unwrap().is_some());
+    }
+    bench.insert(&store).await.unwrap();
+    store.close().await;
+    assert_whole(&bench.path()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use fountain_conformance::NOW;
-use fountain_core::StoreErrorKind;
 use fountain_core::api_key::{KeyChangeOutcome, KeyStore};
 use fountain_core::audit::AuditAction;
 use fountain_core::change::{ChangeCursor, ChangeFeed};
+use fountain_core::signing::{KeyTransition, SigningKeyStore};
+use fountain_core::{StoreErrorKind, Timestamp};
 use fountain_store_sqlite::SqliteStore;
 
 use crate::workbench::{Workbench, number, run};
@@ -132,9 +133,9 @@ async fn a_full_file_refuses_changes_and_goes_on_answering() {
         let count = number(&mut beside, &format!("SELECT count(*) FROM {table}")).await;
         assert_eq!(count, stored, "{table}");
     }
-    drop(store);
-
-    let store = bench.builder().max_bytes(800 * 1024).open().await.unwrap();
+    // The same store works again as soon as there is room.
+    let gone = KeyStore::purge(&store, Timestamp::MAX, 50).await.unwrap();
+    assert_eq!(gone, 50);
     bench.insert(&store).await.unwrap();
 }
 
@@ -170,6 +171,41 @@ async fn a_name_that_sqlite_reads_as_memory_is_a_file_all_the_same() {
     }
     SqliteStore::open("").await.unwrap_err();
     SqliteStore::open("a\0b").await.unwrap_err();
+}
+
+/// What was wiped is not in the file any more, not even in its free space.
+#[tokio::test]
+async fn a_sealed_key_that_ended_leaves_no_trace_in_the_file() {
+    let bench = Workbench::new();
+    let store = bench.open().await;
+    let issuer = bench.fixtures.issuer();
+    let mut key = bench.fixtures.signing_key(&issuer);
+    key.sealed = b"sealed bytes that must not stay".repeat(40);
+    let kid = key.kid.clone();
+    let steps = [
+        KeyTransition::Publish(key),
+        KeyTransition::Revoke {
+            kid,
+            replacement: None,
+        },
+    ];
+    let mut traces = Vec::new();
+    for (generation, step) in (0..).zip(steps) {
+        let event = bench
+            .fixtures
+            .event(&bench.tenant, AuditAction::SigningKeyPublished);
+        store
+            .apply(&issuer, generation, step, NOW, event)
+            .await
+            .unwrap();
+        run(&mut bench.beside().await, "PRAGMA wal_checkpoint(TRUNCATE)").await;
+        let file = std::fs::read(bench.path()).unwrap();
+        traces.push(
+            file.windows(31)
+                .any(|at| at == b"sealed bytes that must not stay"),
+        );
+    }
+    assert_eq!(traces, [true, false]);
 }
 
 /// The tables are gone under a store that is open: everything is refused, nothing is made anew.
