@@ -36,6 +36,8 @@ reasons! {
     CredentialMissing = "credential_missing",
     /// The `Authorization` header is not well-formed.
     CredentialMalformed = "credential_malformed",
+    /// The `Authorization` header has a scheme that is not ours, such as `Basic`.
+    CredentialScheme = "credential_scheme",
     /// More than one credential in the request.
     CredentialAmbiguous = "credential_ambiguous",
     /// A credential where none may be: query, body, cookie.
@@ -127,6 +129,8 @@ reasons! {
     /// A quota is used up.
     QuotaExceeded = "quota_exceeded",
 
+    /// A layer or a role catalogue that had to be there was not: the host is put together wrongly.
+    Unwired = "unwired",
     /// A store does not answer.
     StoreUnavailable = "store_unavailable",
     /// A stored record cannot be read.
