@@ -1,0 +1,33 @@
+#![cfg_attr(feature = "axum", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "axum"),
+    doc = "Fountain for tower: authentication and authorisation layers on `http` types."
+)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod answer;
+pub mod auth;
+#[cfg(feature = "axum")]
+pub mod axum;
+pub mod credential;
+mod identity_headers;
+pub mod jwks;
+mod missing_layer;
+pub mod require;
+pub mod responder;
+#[cfg(feature = "stack")]
+pub mod stack;
+mod sunset;
+pub mod timer;
+#[cfg(feature = "tonic")]
+pub mod tonic;
+mod witness;
+
+pub use answer::{Answers, Refusal};
+pub use auth::{Auth, AuthLayer};
+pub use identity_headers::DEFAULT_IDENTITY_HEADERS;
+pub use require::{RequireLayer, Required};
+pub use responder::{Grpc, ProblemJson, Responder};
+#[cfg(feature = "stack")]
+pub use stack::StackLayer;
+pub use witness::authorize;
