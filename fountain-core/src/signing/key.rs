@@ -96,8 +96,8 @@ impl VerifyingKey {
     /// The verifying side of a shared secret (HS256).
     ///
     /// # Errors
-    /// `Format` when the algorithm is not symmetric, `Weak` when the secret has fewer than 32 bytes or is
-    /// one that anybody could guess.
+    /// `Format` when the algorithm is not symmetric, or the secret is a key of another kind, such as a public
+    /// key in PEM form; `Weak` when it has fewer than 32 bytes or is one that anybody could guess.
     ///
     /// # Security
     /// Who can verify with a shared secret can also sign with it. Prefer an asymmetric algorithm.

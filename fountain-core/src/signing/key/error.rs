@@ -170,7 +170,7 @@ impl KeyFormat {
                 None if text.contains("ENCRYPTED") => Self::Encrypted,
                 None => Self::Unknown,
             },
-            Ok(text) if text.trim_start().starts_with('{') => Self::Jwk,
+            Ok(text) if text.trim_start().starts_with('{') && text.contains("\"kty\"") => Self::Jwk,
             _ => Self::of_der(bytes),
         }
     }

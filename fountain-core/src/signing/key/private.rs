@@ -125,8 +125,8 @@ impl SigningKey {
     /// A shared secret that signs (HS256).
     ///
     /// # Errors
-    /// `Format` when the algorithm is not symmetric, `Weak` when the secret has fewer than 32 bytes or is
-    /// one that anybody could guess.
+    /// `Format` when the algorithm is not symmetric, or the secret is a key of another kind, such as a public
+    /// key in PEM form; `Weak` when it has fewer than 32 bytes or is one that anybody could guess.
     pub fn from_secret(algorithm: Algorithm, secret: SecretBytes) -> Result<Self, KeyError> {
         let key = weak::checked_hmac_key(algorithm, &secret)?;
         Ok(Self {

@@ -1,8 +1,9 @@
 //! Which keys are refused although they parse (R-03, R-04, B-45).
 
 use aws_lc_rs::hmac;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ParsedPublicKey};
 
-use super::error::{KeyError, Role};
+use super::error::{KeyError, KeyFormat, Role};
 use crate::secret::{SecretBytes, is_repetition};
 use crate::signing::Algorithm;
 
@@ -34,6 +35,9 @@ pub(super) fn checked_hmac_key(
     if !algorithm.is_symmetric() {
         return Err(KeyError::format(bytes, algorithm, Role::Sign));
     }
+    if is_public(bytes) {
+        return Err(KeyError::format(bytes, algorithm, Role::Sign));
+    }
     if bytes.len() < MIN_HMAC_BYTES {
         return Err(KeyError::Weak("an HS256 secret needs at least 32 bytes"));
     }
@@ -43,6 +47,17 @@ pub(super) fn checked_hmac_key(
         ));
     }
     Ok(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+}
+
+/// Whether the bytes are another kind of key, of which the public half may be known: in PEM, DER or JWK form, or
+/// as the bytes of a point. Such secrets are how a public key is made to verify HMACs (B-02, B-03).
+fn is_public(bytes: &[u8]) -> bool {
+    let contains = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
+    let is_point = |curve| ParsedPublicKey::new(curve, bytes).is_ok();
+    KeyFormat::of(bytes) != KeyFormat::Unknown
+        || contains(b"-----BEGIN ")
+        || (bytes.first() == Some(&4)
+            && (is_point(&ECDSA_P256_SHA256_FIXED) || is_point(&ECDSA_P384_SHA384_FIXED)))
 }
 
 /// Whether each byte is the one before it plus the same step: `00 01 02 …`.
@@ -189,6 +204,47 @@ mod tests {
         for secret in WELL_KNOWN {
             assert!(secret.len() >= 32 && !hmac(secret), "{secret:?}");
         }
+    }
+
+    /// B-02, B-03
+    #[test]
+    fn another_kind_of_key_is_no_hmac_secret_in_whatever_form() {
+        use crate::signing::SigningKey;
+        use crate::signing::key::{PublicNumbers, der};
+        let jwk = |algorithm| {
+            let key = SigningKey::generate(algorithm, &crate::random::OsRandom).unwrap();
+            let kid = key.verifying_key().thumbprint().unwrap();
+            (key.verifying_key().public_jwk(&kid).unwrap(), key)
+        };
+        let (json, key) = jwk(Algorithm::Es256);
+        let Some(PublicNumbers::Curve { x, y }) = key.verifying_key().numbers() else {
+            panic!("an EC key has coordinates");
+        };
+        let spki = b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00";
+        let point = [&[4], &x[..], &y[..]].concat();
+        let spki = [&spki[..], &point].concat();
+        let base64 = base64_simd::STANDARD.encode_to_string(&spki);
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{base64}\n-----END PUBLIC KEY-----\n");
+        let (rsa_json, rsa) = jwk(Algorithm::Rs256);
+        let Some(PublicNumbers::Rsa { n, e }) = rsa.verifying_key().numbers() else {
+            panic!("an RSA key has a modulus");
+        };
+        for secret in [
+            pem.clone().into_bytes(),
+            format!("  \n{pem}").into_bytes(),
+            format!("\u{feff}{pem}").into_bytes(),
+            pem.replace("END", "E").into_bytes(),
+            spki,
+            point.clone(),
+            json.into_bytes(),
+            format!(" {rsa_json}").into_bytes(),
+            der::rsa_public_key(n, e),
+        ] {
+            assert!(!hmac(&secret), "{:?}", String::from_utf8_lossy(&secret));
+        }
+        let mut no_point = point;
+        no_point[40] ^= 1;
+        assert!(hmac(&no_point) && hmac(b"{a sentence in braces is no JWK}, nor is this"));
     }
 
     /// An odd modulus of `bits` bits.
