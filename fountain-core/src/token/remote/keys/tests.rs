@@ -311,6 +311,22 @@ fn what_a_server_says_about_freshness_is_bounded() {
     }
 }
 
+#[test]
+fn the_age_of_a_set_counts_from_when_it_was_asked_for() {
+    let case = Case::new();
+    case.server.takes(1);
+    assert_eq!(case.at_once("a"), None);
+    pass(&case.clock, 5);
+    assert_eq!(case.at_once("a"), Some(Ok(())));
+    case.server.takes(0);
+    pass(&case.clock, 54);
+    assert_eq!(case.at_once("a"), Some(Ok(())));
+    assert_eq!(case.server.asked(), 1);
+    pass(&case.clock, 1);
+    assert_eq!(case.at_once("a"), Some(Ok(())));
+    assert_eq!(case.server.asked(), 2);
+}
+
 ///
 #[test]
 fn a_jump_of_the_wall_clock_changes_nothing() {
