@@ -341,6 +341,11 @@ fn claims_that_a_verifier_must_refuse_are_not_written() {
     refused(|claims| claims.issued_at = Timestamp::from_unix_seconds(0));
     refused(|claims| claims.expires_at = Timestamp::from_unix_seconds(-1));
     refused(|claims| drop(claims.extra.insert("exp".to_owned(), json!(1))));
+    // A claim with a field of its own, even while that field is empty.
+    refused(|claims| {
+        claims.tenant = Tenant::default();
+        claims.extra.insert("tenant".to_owned(), json!("acme"));
+    });
     refused(|claims| {
         drop(
             claims
