@@ -9,8 +9,10 @@ pub mod change;
 mod clock;
 pub mod danger;
 mod error;
+mod fountain;
 pub mod identity;
 mod json;
+pub mod maintenance;
 pub mod memory;
 pub mod metrics;
 mod random;
@@ -26,6 +28,7 @@ pub use error::{
     ConfigError, ConfigErrors, Error, ErrorKind, Reason, Rejection, RejectionKind, StoreError,
     StoreErrorKind,
 };
+pub use fountain::{Fountain, FountainBuilder};
 pub use identity::{Actor, Assurance, Principal, Subject, Tenant};
 pub use random::{OsRandom, Random};
 pub use secret::{Digest, Pepper, Secret, SecretBytes};

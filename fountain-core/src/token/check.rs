@@ -1,0 +1,139 @@
+use super::cache::{Remembered, TokenCache};
+use super::{AccessClaims, RevocationQuery, TokenPolicy, Tokens, verify_access};
+use crate::change::{RevocationKey, Slot};
+use crate::clock::Timestamp;
+use crate::error::{Reason, Rejection};
+use crate::identity::{Credential, Principal, PrincipalParts};
+
+impl Tokens {
+    /// The principal of a token that was verified not long ago, if nothing has happened since that matters.
+    #[must_use]
+    #[inline]
+    pub fn recall(&self, token: &str) -> Option<Principal> {
+        let principal = self
+            .cache
+            .recall(token, self.clock.now(), self.clock.monotonic(), &self.trust)?;
+        self.verifications.accepted();
+        Some(principal)
+    }
+
+    /// Verifies an access token.
+    ///
+    /// The order of the checks is that of [`verify_access`]; then the policies, then whether the token, its family
+    /// or its subject was revoked.
+    ///
+    /// # Errors
+    /// `InvalidToken`, one answer for every cause; `Unavailable` when a store that must be asked does not answer.
+    ///
+    /// # Cancel safety
+    /// Changes nothing but what is remembered.
+    pub async fn verify(&self, token: &str) -> Result<Principal, Rejection> {
+        if let Some(principal) = self.recall(token) {
+            return Ok(principal);
+        }
+        let result = self.verify_anew(token).await.map(|(_, principal)| principal);
+        match &result {
+            Ok(_) => self.verifications.accepted(),
+            Err(rejection) => {
+                tracing::debug!(reason = %rejection.reason(), "access token refused");
+                self.verifications.refused(rejection.reason());
+            }
+        }
+        result
+    }
+
+    /// Verifies without what is remembered, and remembers.
+    pub(super) async fn verify_anew(&self, token: &str) -> Result<(AccessClaims, Principal), Rejection> {
+        let now = self.clock.now();
+        let monotonic = self.clock.monotonic();
+        let issuer_slot = self.trust.slot(self.rules.issuer());
+        let keys_before = self.trust.stamp_of(&[issuer_slot]);
+        let claims = self.verify_signature_and_claims(token, now).await?;
+        self.policies
+            .may_accept(&claims, now)
+            .map_err(Rejection::invalid_token)?;
+
+        let slots = self.slots_of(&claims, issuer_slot);
+        let stamp = self.trust.stamp_of(&slots);
+        let revoked = self
+            .revocations
+            .is_revoked(RevocationQuery {
+                issuer: &claims.issuer,
+                id: &claims.id,
+                tenant: &claims.tenant,
+                subject: &claims.subject,
+                family: claims.family.as_ref(),
+                issued_at: claims.issued_at,
+            })
+            .await?;
+        if revoked {
+            return Err(Rejection::invalid_token(Reason::TokenRevoked));
+        }
+        let principal = self.principal_of(&claims);
+        // Keys that changed while the token was being verified: what was found out holds for this request only.
+        if self.trust.stamp_of(&[issuer_slot]) == keys_before {
+            self.cache.remember(
+                token,
+                Remembered {
+                    principal: principal.clone(),
+                    expires_at: claims.expires_at + self.rules.leeway(),
+                    until: monotonic + TokenCache::LIFE,
+                    slots,
+                    stamp,
+                },
+            );
+        }
+        Ok((claims, principal))
+    }
+
+    /// The pure part, with the key ring read again when it does not know the key: another node may be ahead.
+    async fn verify_signature_and_claims(&self, token: &str, now: Timestamp) -> Result<AccessClaims, Rejection> {
+        let keys = self.keyring.keys().await?;
+        match verify_access(token, &self.rules, &*keys, now) {
+            Err(rejection) if matches!(rejection.reason(), Reason::TokenUnknownKey | Reason::TokenKeyState) => {
+                match self.keyring.keys_after(&keys).await? {
+                    Some(newer) => verify_access(token, &self.rules, &*newer, now),
+                    None => Err(rejection),
+                }
+            }
+            result => result,
+        }
+    }
+
+    fn slots_of(&self, claims: &AccessClaims, issuer: Slot) -> [Slot; 4] {
+        let id = self.trust.slot(&RevocationKey::Token {
+            issuer: claims.issuer.clone(),
+            id: claims.id.clone(),
+        });
+        let subject = self.trust.slot(&RevocationKey::Subject {
+            tenant: claims.tenant.clone(),
+            subject: claims.subject.clone(),
+        });
+        let family = claims.family.as_ref().map_or(id, |family| {
+            self.trust.slot(&RevocationKey::Family {
+                tenant: claims.tenant.clone(),
+                id: family.clone(),
+            })
+        });
+        [issuer, id, subject, family]
+    }
+
+    fn principal_of(&self, claims: &AccessClaims) -> Principal {
+        Principal::new(PrincipalParts {
+            tenant: claims.tenant.clone(),
+            subject: claims.subject.clone(),
+            credential: Credential::AccessToken {
+                id: claims.id.clone(),
+                issuer: claims.issuer.clone(),
+                family: claims.family.clone(),
+                client: claims.client.clone(),
+            },
+            grants: self.catalog.resolve(&claims.roles, &claims.scopes),
+            roles: claims.roles.clone(),
+            scopes: claims.scopes.clone(),
+            assurance: claims.assurance.clone(),
+            expires_at: claims.expires_at,
+            superseded_at: None,
+        })
+    }
+}

@@ -1,0 +1,258 @@
+use serde::Serialize;
+
+use super::{AccessClaims, Revocation, RevokeOutcome, Tokens, refresh_text, verify_access};
+use crate::audit::{AuditAction, AuditEvent};
+use crate::change::RevocationKey;
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::identity::{Actor, FamilyId, Issuer, Subject, Tenant, TokenId};
+
+/// What a token is, for who may know (RFC 7662 section 2.2).
+///
+/// Of anything that is not active it says exactly `{"active":false}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Introspection {
+    /// Whether it would be accepted now.
+    pub active: bool,
+    /// What it may do, as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// To which application it was issued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// `Bearer` for an access token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_type: Option<&'static str>,
+    /// When it ends, in seconds since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exp: Option<i64>,
+    /// When it was issued, in seconds since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iat: Option<i64>,
+    /// Whom it speaks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
+    /// Whom it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aud: Option<String>,
+    /// Who issued it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iss: Option<String>,
+    /// Its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
+}
+
+impl Introspection {
+    const INACTIVE: Self = Self {
+        active: false,
+        scope: None,
+        client_id: None,
+        token_type: None,
+        exp: None,
+        iat: None,
+        sub: None,
+        aud: None,
+        iss: None,
+        jti: None,
+    };
+}
+
+impl Tokens {
+    /// Revokes a token of this tenant (RFC 7009): a refresh token, or an access token that came with one, ends the
+    /// whole family; an access token without one ends by its id.
+    ///
+    /// What is not a token of ours, or is ended already, is not an error (section 2.2).
+    ///
+    /// # Errors
+    /// `Unavailable` when a store does not answer: then nothing was promised.
+    ///
+    /// # Cancel safety
+    /// When dropped, it happened whole or not at all.
+    pub async fn revoke(&self, actor: &Actor, tenant: &Tenant, token: &str) -> Result<(), Error> {
+        let now = self.clock.now();
+        if refresh_text::is_well_formed(token) {
+            let digest = self.refresh_digest(token);
+            return match self.refresh_store.find(tenant, &digest, now).await? {
+                Some((family, _)) => self.revoke_family(actor, tenant, &family.id).await.map(drop),
+                None => Ok(()),
+            };
+        }
+        match self.claims_for_revocation(token, tenant, now).await? {
+            None => Ok(()),
+            Some(AccessClaims {
+                family: Some(family), ..
+            }) => self.revoke_family(actor, tenant, &family).await.map(drop),
+            Some(claims) => self
+                .revoke_id(actor, tenant, claims.issuer, claims.id, claims.expires_at)
+                .await
+                .map(drop),
+        }
+    }
+
+    /// The claims of a genuine access token of the tenant; none for anything else.
+    async fn claims_for_revocation(
+        &self,
+        token: &str,
+        tenant: &Tenant,
+        now: Timestamp,
+    ) -> Result<Option<AccessClaims>, Error> {
+        let keys = self.keyring.keys().await?;
+        Ok(verify_access(token, &self.rules, &*keys, now)
+            .ok()
+            .filter(|claims| claims.tenant == *tenant))
+    }
+
+    /// Ends a token family: its refresh token and all its access tokens. `false` when it had ended, or is not of
+    /// this tenant.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    ///
+    /// # Cancel safety
+    /// When dropped, it happened whole or not at all.
+    pub async fn revoke_family(&self, actor: &Actor, tenant: &Tenant, family: &FamilyId) -> Result<bool, Error> {
+        let now = self.clock.now();
+        let key = RevocationKey::Family {
+            tenant: tenant.clone(),
+            id: family.clone(),
+        };
+        let _forget = self.trust.forget_on_drop(&key);
+        let event = self.event(now, tenant, actor)?.target("token_family", family);
+        let outcome = self
+            .refresh_store
+            .revoke_family(tenant, family, now, self.last_access_expiry(now), event)
+            .await?;
+        Ok(outcome == RevokeOutcome::Revoked)
+    }
+
+    /// Ends one access token by its id, until it would have ended by itself.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    ///
+    /// # Cancel safety
+    /// When dropped, it happened whole or not at all.
+    pub async fn revoke_id(
+        &self,
+        actor: &Actor,
+        tenant: &Tenant,
+        issuer: Issuer,
+        id: TokenId,
+        expires_at: Timestamp,
+    ) -> Result<bool, Error> {
+        let now = self.clock.now();
+        let event = self.event(now, tenant, actor)?.target("token", &id);
+        self.revoke_key(RevocationKey::Token { issuer, id }, now, expires_at + self.rules.leeway(), event)
+            .await
+    }
+
+    /// Ends everything of a subject: every family, and every access token that was issued before now.
+    ///
+    /// Families end first, so that none of them can bring forth an access token that is too young to be covered.
+    ///
+    /// # Errors
+    /// `Unavailable` when a store does not answer: call again, which finishes what is left.
+    ///
+    /// # Cancel safety
+    /// When dropped, the families may have ended and the access tokens not yet: call again.
+    pub async fn revoke_subject(&self, actor: &Actor, tenant: &Tenant, subject: &Subject) -> Result<u64, Error> {
+        let event = self.event(self.clock.now(), tenant, actor)?.target("subject", subject);
+        let ended = self
+            .refresh_store
+            .revoke_subject(tenant, subject, self.clock.now(), event)
+            .await?;
+        let now = self.clock.now();
+        let key = RevocationKey::Subject {
+            tenant: tenant.clone(),
+            subject: subject.clone(),
+        };
+        let event = self.event(now, tenant, actor)?.target("subject", subject);
+        self.revoke_key(key, now.ceil_to_second(), self.last_access_expiry(now), event)
+            .await?;
+        Ok(ended)
+    }
+
+    async fn revoke_key(
+        &self,
+        key: RevocationKey,
+        not_before: Timestamp,
+        expires_at: Timestamp,
+        event: AuditEvent,
+    ) -> Result<bool, Error> {
+        let _forget = self.trust.forget_on_drop(&key);
+        let outcome = self
+            .revocations
+            .revoke(
+                Revocation {
+                    key: key.clone(),
+                    not_before,
+                    expires_at,
+                },
+                event,
+            )
+            .await?;
+        Ok(outcome == RevokeOutcome::Revoked)
+    }
+
+    /// What a token is (RFC 7662). The caller has been authenticated and may know.
+    ///
+    /// # Errors
+    /// `Unavailable` when a store does not answer.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub async fn introspect(&self, tenant: &Tenant, token: &str) -> Result<Introspection, Error> {
+        let now = self.clock.now();
+        if refresh_text::is_well_formed(token) {
+            let digest = self.refresh_digest(token);
+            return Ok(match self.refresh_store.find(tenant, &digest, now).await? {
+                Some((family, true)) => Introspection {
+                    active: true,
+                    scope: Some(joined(&family.scopes)),
+                    client_id: Some(family.client.to_string()),
+                    exp: Some(family.expires_at.as_unix_seconds()),
+                    iat: Some(family.created_at.as_unix_seconds()),
+                    sub: Some(family.subject.to_string()),
+                    iss: Some(self.rules.issuer().to_string()),
+                    ..Introspection::INACTIVE
+                },
+                _ => Introspection::INACTIVE,
+            });
+        }
+        match self.verify_anew(token).await {
+            Ok((claims, _)) if claims.tenant == *tenant => Ok(Introspection {
+                active: true,
+                scope: Some(claims.scopes.join(" ")),
+                client_id: Some(claims.client.to_string()),
+                token_type: Some("Bearer"),
+                exp: Some(claims.expires_at.as_unix_seconds()),
+                iat: Some(claims.issued_at.as_unix_seconds()),
+                sub: Some(claims.subject.to_string()),
+                aud: Some(self.rules.audience().to_string()),
+                iss: Some(claims.issuer.to_string()),
+                jti: Some(claims.id.to_string()),
+            }),
+            Ok(_) => Ok(Introspection::INACTIVE),
+            Err(rejection) if matches!(rejection.kind(), crate::error::RejectionKind::Unavailable { .. }) => {
+                Err(rejection.into())
+            }
+            Err(_) => Ok(Introspection::INACTIVE),
+        }
+    }
+
+    fn event(&self, now: Timestamp, tenant: &Tenant, actor: &Actor) -> Result<AuditEvent, Error> {
+        AuditEvent::new(
+            &*self.random,
+            now,
+            tenant.clone(),
+            actor.clone(),
+            AuditAction::TokenRevoked,
+        )
+    }
+}
+
+fn joined(scopes: &std::collections::BTreeSet<crate::identity::Scope>) -> String {
+    scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")
+}
