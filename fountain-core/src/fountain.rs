@@ -131,7 +131,10 @@ impl Fountain {
     ///
     /// # Cancel safety
     /// Changes nothing but what is remembered and when a key was last used.
-    pub async fn authenticate(&self, credential: PresentedCredential<'_>) -> Result<Principal, Rejection> {
+    pub async fn authenticate(
+        &self,
+        credential: PresentedCredential<'_>,
+    ) -> Result<Principal, Rejection> {
         match credential {
             PresentedCredential::ApiKey(text) => self.0.api_keys.verify(text).await?.into_result(),
             PresentedCredential::AccessToken(text) => self.0.tokens.verify(text).await,
@@ -142,7 +145,7 @@ impl Fountain {
     ///
     /// # Errors
     /// The refusal, as [`RoleCatalog::authorize`].
-    pub fn authorize<R: Require>(&self, principal: &Principal) -> Result<Authorized<R>, Rejection> {
+    pub fn authorize<R: Require>(&self, principal: Principal) -> Result<Authorized<R>, Rejection> {
         self.0.catalog.authorize(principal, self.0.clock.now())
     }
 
@@ -184,7 +187,10 @@ impl Authenticator for Fountain {
         }
     }
 
-    async fn authenticate(&self, credential: PresentedCredential<'_>) -> Result<Principal, Rejection> {
+    async fn authenticate(
+        &self,
+        credential: PresentedCredential<'_>,
+    ) -> Result<Principal, Rejection> {
         Self::authenticate(self, credential).await
     }
 }

@@ -129,7 +129,7 @@ impl Fountain {
         }
         if maintenance.claim_chores(monotonic) {
             tick.chores = true;
-            if let Err(error) = services.keyring.advance(&crate::Actor::System).await {
+            if let Err(error) = services.keyring.advance().await {
                 failure.get_or_insert(error);
             }
             match services.api_keys.flush_uses().await {
@@ -154,9 +154,18 @@ async fn purge(services: &Services) -> Result<u64, StoreError> {
     let now = services.clock.now();
     let mut purged = 0;
     for _ in 0..Maintenance::BATCHES {
-        let removed = maintenance.keys.purge(now - maintenance.key_retention, Maintenance::BATCH).await?
-            + maintenance.families.purge(now - Maintenance::FAMILY_RETENTION, Maintenance::BATCH).await?
-            + maintenance.revocations.purge(now, Maintenance::BATCH).await?;
+        let removed = maintenance
+            .keys
+            .purge(now - maintenance.key_retention, Maintenance::BATCH)
+            .await?
+            + maintenance
+                .families
+                .purge(now - Maintenance::FAMILY_RETENTION, Maintenance::BATCH)
+                .await?
+            + maintenance
+                .revocations
+                .purge(now, Maintenance::BATCH)
+                .await?;
         purged += removed;
         if removed == 0 {
             break;

@@ -15,8 +15,8 @@ use crate::secret::Pepper;
 use crate::signing::{Algorithm, Keyring, KeyringConfig, KeyringParts, SigningKeyStore};
 use crate::store::Store;
 use crate::token::{
-    RefreshRules, RefreshRulesBuilder, RefreshTokenStore, RevocationStore, TokenParts, TokenPolicies, TokenPolicy,
-    TokenRules, TokenRulesBuilder, Tokens,
+    RefreshRules, RefreshRulesBuilder, RefreshTokenStore, RevocationStore, TokenParts,
+    TokenPolicies, TokenPolicy, TokenRules, TokenRulesBuilder, Tokens,
 };
 
 /// Wires a [`Fountain`].
@@ -291,7 +291,11 @@ impl FountainBuilder {
             .await
             .map_err(|error| signing_keys("check the key-encryption key", Error::from(error)))?;
         let services = wired.services;
-        services.follower.catch_up().await.map_err(ConfigError::Store)?;
+        services
+            .follower
+            .catch_up()
+            .await
+            .map_err(ConfigError::Store)?;
         services.keyring.bootstrap().await.map_err(|error| {
             signing_keys(
                 "start the store, and give the key-encryption key that the stored signing keys were sealed with",
@@ -376,7 +380,15 @@ impl FountainBuilder {
             Some(config),
             Some(api_keys),
             Some(subjects),
-        ) = (rules, refresh_rules, catalog, key_encryption, keyring_config, api_keys, subjects)
+        ) = (
+            rules,
+            refresh_rules,
+            catalog,
+            key_encryption,
+            keyring_config,
+            api_keys,
+            subjects,
+        )
         else {
             // Each is missing only together with its problem, which has been returned above.
             return Err(ConfigError::Invalid {
@@ -419,7 +431,12 @@ impl FountainBuilder {
                 catalog,
                 audit: self.audit,
                 follower: ChangeFollower::new(self.feed, self.clock.clone(), trust),
-                maintenance: Maintenance::new(self.keys, self.families, self.revocations, self.key_retention),
+                maintenance: Maintenance::new(
+                    self.keys,
+                    self.families,
+                    self.revocations,
+                    self.key_retention,
+                ),
                 clock: self.clock,
                 random: self.random,
             },
@@ -441,7 +458,12 @@ impl Problems {
         result.map_err(|errors| self.0.extend(errors)).ok()
     }
 
-    fn required<T>(&mut self, value: Option<T>, setting: &'static str, hint: &'static str) -> Option<T> {
+    fn required<T>(
+        &mut self,
+        value: Option<T>,
+        setting: &'static str,
+        hint: &'static str,
+    ) -> Option<T> {
         if value.is_none() {
             self.0.push(ConfigError::Missing { setting, hint });
         }

@@ -10,9 +10,9 @@ impl Tokens {
     #[must_use]
     #[inline]
     pub fn recall(&self, token: &str) -> Option<Principal> {
-        let principal = self
-            .cache
-            .recall(token, self.clock.now(), self.clock.monotonic(), &self.trust)?;
+        let principal =
+            self.cache
+                .recall(token, self.clock.now(), self.clock.monotonic(), &self.trust)?;
         self.verifications.accepted();
         Some(principal)
     }
@@ -31,7 +31,10 @@ impl Tokens {
         if let Some(principal) = self.recall(token) {
             return Ok(principal);
         }
-        let result = self.verify_anew(token).await.map(|(_, principal)| principal);
+        let result = self
+            .verify_anew(token)
+            .await
+            .map(|(_, principal)| principal);
         match &result {
             Ok(_) => self.verifications.accepted(),
             Err(rejection) => {
@@ -43,7 +46,10 @@ impl Tokens {
     }
 
     /// Verifies without what is remembered, and remembers.
-    pub(super) async fn verify_anew(&self, token: &str) -> Result<(AccessClaims, Principal), Rejection> {
+    pub(super) async fn verify_anew(
+        &self,
+        token: &str,
+    ) -> Result<(AccessClaims, Principal), Rejection> {
         let now = self.clock.now();
         let monotonic = self.clock.monotonic();
         let issuer_slot = self.trust.slot(self.rules.issuer());
@@ -87,10 +93,19 @@ impl Tokens {
     }
 
     /// The pure part, with the key ring read again when it does not know the key: another node may be ahead.
-    async fn verify_signature_and_claims(&self, token: &str, now: Timestamp) -> Result<AccessClaims, Rejection> {
+    async fn verify_signature_and_claims(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<AccessClaims, Rejection> {
         let keys = self.keyring.keys().await?;
         match verify_access(token, &self.rules, &*keys, now) {
-            Err(rejection) if matches!(rejection.reason(), Reason::TokenUnknownKey | Reason::TokenKeyState) => {
+            Err(rejection)
+                if matches!(
+                    rejection.reason(),
+                    Reason::TokenUnknownKey | Reason::TokenKeyState
+                ) =>
+            {
                 match self.keyring.keys_after(&keys).await? {
                     Some(newer) => verify_access(token, &self.rules, &*newer, now),
                     None => Err(rejection),
@@ -128,9 +143,11 @@ impl Tokens {
                 family: claims.family.clone(),
                 client: claims.client.clone(),
             },
-            grants: self.catalog.resolve(&claims.roles, &claims.scopes),
-            roles: claims.roles.clone(),
-            scopes: claims.scopes.clone(),
+            grants: self
+                .catalog
+                .resolve(claims.roles.as_deref(), claims.scopes.as_deref()),
+            roles: claims.roles.clone().unwrap_or_default(),
+            scopes: claims.scopes.clone().unwrap_or_default(),
             assurance: claims.assurance.clone(),
             expires_at: claims.expires_at,
             superseded_at: None,

@@ -47,7 +47,7 @@ const NAMED: &[&str] = &[
 ///          "iat":1700000000,"exp":1700000600,"scope":"orders:read orders:write","roles":["clerk"]}"#,
 /// )?;
 /// assert_eq!(claims.expires_at, Timestamp::from_unix_seconds(1_700_000_600));
-/// assert_eq!(claims.scopes, ["orders:read", "orders:write"]);
+/// assert_eq!(claims.scopes.unwrap(), ["orders:read", "orders:write"]);
 ///
 /// // An expiry that is text is not an expiry, and not a missing one either.
 /// let lax = AccessClaims::decode(
@@ -80,10 +80,12 @@ pub struct AccessClaims {
     /// `sid`: the token family that it belongs to.
     pub family: Option<FamilyId>,
     /// `scope`: at most 128 scope tokens of RFC 6749 section 3.3, in the order in which they stand. What they permit
-    /// is for a role catalogue to say; one that it does not know permits nothing.
-    pub scopes: Vec<String>,
+    /// is for a role catalogue to say; one that it does not know permits nothing. A token that has the claim, and it
+    /// is empty, permits nothing; `None` is a token without the claim.
+    pub scopes: Option<Vec<String>>,
     /// `roles`: at most 128 names of 1 to 255 bytes, compared byte for byte. One that nobody knows permits nothing.
-    pub roles: Vec<String>,
+    /// Empty and `None` differ as they do for `scopes`.
+    pub roles: Option<Vec<String>>,
     /// `acr`, `amr` and `auth_time`: how the subject authenticated.
     pub assurance: Assurance,
     /// Every other claim, as it stands. Together with the claims above at most 128 members at a depth of 16 (R-08).
@@ -113,8 +115,8 @@ impl AccessClaims {
             not_before: None,
             tenant: Tenant::default(),
             family: None,
-            scopes: Vec::new(),
-            roles: Vec::new(),
+            scopes: None,
+            roles: None,
             assurance: Assurance::default(),
             extra: Map::new(),
         }
@@ -151,8 +153,8 @@ impl AccessClaims {
                 "nbf" => found.not_before = Some(date::read(value)?),
                 "tenant" => found.tenant = Some(text(value)?),
                 "sid" => found.family = Some(text(value)?),
-                "scope" => found.scopes = scopes(&value.string()?)?,
-                "roles" => found.roles = names(value)?,
+                "scope" => found.scopes = Some(scopes(&value.string()?)?),
+                "roles" => found.roles = Some(names(value)?),
                 "acr" => found.assurance.acr = Some(entry(&value.string()?)?),
                 "amr" => found.assurance.amr = names(value)?,
                 "auth_time" => found.assurance.auth_time = Some(date::read(value)?),
@@ -170,7 +172,7 @@ impl AccessClaims {
     /// Writes claims, compactly and always in the same order.
     ///
     /// Instants are written in seconds, with a fraction only where there is one; a default tenant and
-    /// empty lists are left out, and a single audience is written as one text.
+    /// an empty `amr` are left out, and a single audience is written as one text.
     ///
     /// # Errors
     /// `InvalidInput` when `decode` would not read them: nothing that a verifier must refuse is ever signed.
@@ -196,11 +198,11 @@ impl AccessClaims {
         if let Some(family) = &self.family {
             json.text("sid", family.as_str());
         }
-        if !self.scopes.is_empty() {
-            json.text("scope", &self.scopes.join(" "));
+        if let Some(scopes) = &self.scopes {
+            json.text("scope", &scopes.join(" "));
         }
-        if !self.roles.is_empty() {
-            json.texts("roles", self.roles.iter().map(String::as_str));
+        if let Some(roles) = &self.roles {
+            json.texts("roles", roles.iter().map(String::as_str));
         }
         if let Some(acr) = &self.assurance.acr {
             json.text("acr", acr);
@@ -248,19 +250,21 @@ impl AccessClaims {
         if !(1..=ENTRIES).contains(&self.audience.len()) {
             return Err(Error::invalid("audience", "give 1 to 128 audiences"));
         }
-        if self.scopes.len() > ENTRIES || !self.scopes.iter().all(|scope| is_scope(scope)) {
+        let scopes = self.scopes.as_deref().unwrap_or_default();
+        let roles = self.roles.as_deref().unwrap_or_default();
+        if scopes.len() > ENTRIES || !scopes.iter().all(|scope| is_scope(scope)) {
             return Err(Error::invalid(
                 "scopes",
                 "give at most 128 scopes of 1 to 255 printable ASCII characters without a blank, '\"' or '\\'",
             ));
         }
         let names = || {
-            self.roles
+            roles
                 .iter()
                 .chain(&self.assurance.amr)
                 .chain(&self.assurance.acr)
         };
-        if self.roles.len() > ENTRIES
+        if roles.len() > ENTRIES
             || self.assurance.amr.len() > ENTRIES
             || !names().all(|name| is_entry(name))
         {
@@ -292,8 +296,8 @@ struct Found {
     not_before: Option<Timestamp>,
     tenant: Option<Tenant>,
     family: Option<FamilyId>,
-    scopes: Vec<String>,
-    roles: Vec<String>,
+    scopes: Option<Vec<String>>,
+    roles: Option<Vec<String>>,
     assurance: Assurance,
     extra: Map<String, Json>,
 }

@@ -130,8 +130,10 @@ impl Tokens {
         let now = self.clock.now();
         let family = FamilyId::new(random_id::<16>(&*self.random)?)?;
         let roles = self.roles_of(&new.tenant, &new.subject, &new.roles).await?;
-        let scopes = new.scopes.iter().map(ToString::to_string).collect();
-        let access = self.sign_access(&new, Some(&family), roles, scopes, now).await?;
+        let scopes = texts_unless_empty(&new.scopes);
+        let access = self
+            .sign_access(&new, Some(&family), roles, scopes, now)
+            .await?;
 
         let refresh_token = refresh_text::generate(&*self.random)?;
         let expires_at = now + self.refresh_rules.absolute_life();
@@ -182,26 +184,28 @@ impl Tokens {
     pub async fn issue_access(&self, new: &NewTokens) -> Result<IssuedAccess, Error> {
         let now = self.clock.now();
         let roles = self.roles_of(&new.tenant, &new.subject, &new.roles).await?;
-        let scopes = new.scopes.iter().map(ToString::to_string).collect();
+        let scopes = texts_unless_empty(&new.scopes);
         self.sign_access(new, None, roles, scopes, now).await
     }
 
-    /// The roles that the subject store names for a subject that it knows, or else those given.
+    /// The roles that the subject store names for a subject that it knows, even if there are none; or else those
+    /// given, if any.
     pub(super) async fn roles_of(
         &self,
         tenant: &Tenant,
         subject: &Subject,
         given: &[String],
-    ) -> Result<Vec<String>, Error> {
+    ) -> Result<Option<Vec<String>>, Error> {
+        let given = || (!given.is_empty()).then(|| given.to_vec());
         let Some(subjects) = &self.subjects else {
-            return Ok(given.to_vec());
+            return Ok(given());
         };
         match subjects.find(tenant, subject).await? {
-            None => Ok(given.to_vec()),
+            None => Ok(given()),
             Some(record) if record.disabled_at.is_some() => {
                 Err(ErrorKind::Forbidden("the subject is disabled").into())
             }
-            Some(record) => Ok(record.roles.into_iter().collect()),
+            Some(record) => Ok(Some(record.roles.into_iter().collect())),
         }
     }
 
@@ -211,8 +215,8 @@ impl Tokens {
         &self,
         new: &NewTokens,
         family: Option<&FamilyId>,
-        roles: Vec<String>,
-        scopes: Vec<String>,
+        roles: Option<Vec<String>>,
+        scopes: Option<Vec<String>>,
         now: Timestamp,
     ) -> Result<IssuedAccess, Error> {
         // 160 random bits as 27 base62 characters.
@@ -250,7 +254,16 @@ impl Tokens {
             id,
             expires_at,
             expires_in: self.rules.access_life(),
-            scopes: claims.scopes,
+            scopes: claims.scopes.unwrap_or_default(),
         })
     }
+}
+
+/// No scopes means that the roles alone decide; a token that may do nothing is asked for when it is refreshed.
+pub(super) fn texts_unless_empty(scopes: &BTreeSet<Scope>) -> Option<Vec<String>> {
+    (!scopes.is_empty()).then(|| texts(scopes))
+}
+
+pub(super) fn texts(scopes: &BTreeSet<Scope>) -> Vec<String> {
+    scopes.iter().map(ToString::to_string).collect()
 }

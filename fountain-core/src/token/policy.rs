@@ -22,7 +22,7 @@ use crate::error::Reason;
 ///
 /// impl TokenPolicy for AdminsUseMfa {
 ///     fn may_issue(&self, claims: &AccessClaims, _now: Timestamp) -> Result<(), Reason> {
-///         let admin = claims.roles.iter().any(|role| role == "admin");
+///         let admin = claims.roles.iter().flatten().any(|role| role == "admin");
 ///         let mfa = claims.assurance.amr.iter().any(|method| method == "mfa");
 ///         if admin && !mfa { Err(Reason::AssuranceTooLow) } else { Ok(()) }
 ///     }
@@ -39,7 +39,7 @@ use crate::error::Reason;
 ///          "iat":1700000000,"exp":1700000600,"roles":["clerk"]}"#,
 /// )?;
 /// assert_eq!(policies.may_issue(&claims, now), Ok(()));
-/// claims.roles.push("admin".to_owned());
+/// claims.roles = Some(vec!["admin".to_owned()]);
 /// assert_eq!(policies.may_issue(&claims, now), Err(Reason::AssuranceTooLow));
 /// # Ok::<(), Reason>(())
 /// ```

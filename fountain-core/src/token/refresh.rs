@@ -1,7 +1,9 @@
 use std::collections::BTreeSet;
 
+use super::issue::{texts, texts_unless_empty};
 use super::{
-    IssuedTokens, NewTokens, RefreshFamily, RefreshOutcome, RefreshTokenRecord, RefreshUse, Tokens, refresh_text,
+    IssuedTokens, NewTokens, RefreshFamily, RefreshOutcome, RefreshTokenRecord, RefreshUse, Tokens,
+    refresh_text,
 };
 use crate::audit::{AuditAction, AuditEvent};
 use crate::clock::Timestamp;
@@ -83,7 +85,10 @@ impl Tokens {
         let digest = self.refresh_digest(presented);
         if let Some(wanted) = &request.scopes {
             // Before the token is spent: a client that asks for too much keeps what it has.
-            let found = self.refresh_store.find(&request.tenant, &digest, now).await?;
+            let found = self
+                .refresh_store
+                .find(&request.tenant, &digest, now)
+                .await?;
             if found.is_some_and(|(family, _)| !wanted.is_subset(&family.scopes)) {
                 return Err(refused(Reason::RefreshScope));
             }
@@ -94,7 +99,9 @@ impl Tokens {
             .use_token(self.attempt(&request, digest, &successor, now)?)
             .await?;
         match outcome {
-            RefreshOutcome::Rotated { family } => self.renew(&request, family, successor, now).await,
+            RefreshOutcome::Rotated { family } => {
+                self.renew(&request, family, successor, now).await
+            }
             RefreshOutcome::Repeated {
                 family,
                 sealed_successor,
@@ -122,8 +129,14 @@ impl Tokens {
         now: Timestamp,
     ) -> Result<RefreshUse, Error> {
         let event = |action| {
-            AuditEvent::new(&*self.random, now, request.tenant.clone(), Actor::Anonymous, action)
-                .map(|event| event.detail("client", &request.client))
+            AuditEvent::new(
+                &*self.random,
+                now,
+                request.tenant.clone(),
+                Actor::Anonymous,
+                action,
+            )
+            .map(|event| event.detail("client", &request.client))
         };
         Ok(RefreshUse {
             tenant: request.tenant.clone(),
@@ -134,7 +147,11 @@ impl Tokens {
                 digest: self.refresh_digest(successor.expose()),
                 expires_at: now + self.refresh_rules.idle_life(),
             },
-            sealed_successor: refresh_text::seal_successor(request.token.expose(), successor, &*self.random)?,
+            sealed_successor: refresh_text::seal_successor(
+                request.token.expose(),
+                successor,
+                &*self.random,
+            )?,
             now,
             grace: self.refresh_rules.grace(),
             revoke_until: self.last_access_expiry(now),
@@ -151,17 +168,23 @@ impl Tokens {
         refresh_token: Secret,
         now: Timestamp,
     ) -> Result<IssuedTokens, Error> {
-        let roles = match self.roles_of(&family.tenant, &family.subject, &family.roles).await {
+        let roles = match self
+            .roles_of(&family.tenant, &family.subject, &family.roles)
+            .await
+        {
             Err(error) if matches!(error.kind(), ErrorKind::Forbidden(_)) => {
                 return Err(refused(Reason::SubjectDisabled));
             }
             roles => roles?,
         };
-        let scopes = request.scopes.as_ref().unwrap_or(&family.scopes);
-        if !scopes.is_subset(&family.scopes) {
-            return Err(refused(Reason::RefreshScope));
-        }
-        let scopes = scopes.iter().map(ToString::to_string).collect();
+        let scopes = match &request.scopes {
+            Some(wanted) if !wanted.is_subset(&family.scopes) => {
+                return Err(refused(Reason::RefreshScope));
+            }
+            // Asked for by name, and then also nothing is what was asked for.
+            Some(wanted) => Some(texts(wanted)),
+            None => texts_unless_empty(&family.scopes),
+        };
         let family_id = family.id.clone();
         let new = NewTokens {
             tenant: family.tenant,
@@ -172,7 +195,10 @@ impl Tokens {
             assurance: family.assurance,
             binding: family.binding,
         };
-        let access = match self.sign_access(&new, Some(&family_id), roles, scopes, now).await {
+        let access = match self
+            .sign_access(&new, Some(&family_id), roles, scopes, now)
+            .await
+        {
             Err(error) if matches!(error.kind(), ErrorKind::Forbidden(_)) => {
                 return Err(refused(Reason::TokenPolicy));
             }

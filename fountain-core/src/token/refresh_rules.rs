@@ -42,7 +42,10 @@ impl RefreshRules {
     /// 30 days, 7 days idle. The default.
     #[must_use]
     pub const fn aal1() -> RefreshRulesBuilder {
-        Self::preset(Duration::from_secs(30 * 24 * 3_600), Duration::from_secs(7 * 24 * 3_600))
+        Self::preset(
+            Duration::from_secs(30 * 24 * 3_600),
+            Duration::from_secs(7 * 24 * 3_600),
+        )
     }
 
     /// 24 hours, 1 hour idle.
@@ -54,7 +57,10 @@ impl RefreshRules {
     /// 12 hours, 15 minutes idle.
     #[must_use]
     pub const fn aal3() -> RefreshRulesBuilder {
-        Self::preset(Duration::from_secs(12 * 3_600), Duration::from_secs(15 * 60))
+        Self::preset(
+            Duration::from_secs(12 * 3_600),
+            Duration::from_secs(15 * 60),
+        )
     }
 
     const fn preset(absolute_life: Duration, idle_life: Duration) -> RefreshRulesBuilder {

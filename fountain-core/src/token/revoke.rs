@@ -1,5 +1,6 @@
 use serde::Serialize;
 
+use super::issue::texts_unless_empty;
 use super::{AccessClaims, Revocation, RevokeOutcome, Tokens, refresh_text, verify_access};
 use crate::audit::{AuditAction, AuditEvent};
 use crate::change::RevocationKey;
@@ -75,14 +76,18 @@ impl Tokens {
         if refresh_text::is_well_formed(token) {
             let digest = self.refresh_digest(token);
             return match self.refresh_store.find(tenant, &digest, now).await? {
-                Some((family, _)) => self.revoke_family(actor, tenant, &family.id).await.map(drop),
+                Some((family, _)) => self
+                    .revoke_family(actor, tenant, &family.id)
+                    .await
+                    .map(drop),
                 None => Ok(()),
             };
         }
         match self.claims_for_revocation(token, tenant, now).await? {
             None => Ok(()),
             Some(AccessClaims {
-                family: Some(family), ..
+                family: Some(family),
+                ..
             }) => self.revoke_family(actor, tenant, &family).await.map(drop),
             Some(claims) => self
                 .revoke_id(actor, tenant, claims.issuer, claims.id, claims.expires_at)
@@ -112,14 +117,21 @@ impl Tokens {
     ///
     /// # Cancel safety
     /// When dropped, it happened whole or not at all.
-    pub async fn revoke_family(&self, actor: &Actor, tenant: &Tenant, family: &FamilyId) -> Result<bool, Error> {
+    pub async fn revoke_family(
+        &self,
+        actor: &Actor,
+        tenant: &Tenant,
+        family: &FamilyId,
+    ) -> Result<bool, Error> {
         let now = self.clock.now();
         let key = RevocationKey::Family {
             tenant: tenant.clone(),
             id: family.clone(),
         };
         let _forget = self.trust.forget_on_drop(&key);
-        let event = self.event(now, tenant, actor)?.target("token_family", family);
+        let event = self
+            .event(now, tenant, actor)?
+            .target("token_family", family);
         let outcome = self
             .refresh_store
             .revoke_family(tenant, family, now, self.last_access_expiry(now), event)
@@ -144,8 +156,13 @@ impl Tokens {
     ) -> Result<bool, Error> {
         let now = self.clock.now();
         let event = self.event(now, tenant, actor)?.target("token", &id);
-        self.revoke_key(RevocationKey::Token { issuer, id }, now, expires_at + self.rules.leeway(), event)
-            .await
+        self.revoke_key(
+            RevocationKey::Token { issuer, id },
+            now,
+            expires_at + self.rules.leeway(),
+            event,
+        )
+        .await
     }
 
     /// Ends everything of a subject: every family, and every access token that was issued before now.
@@ -157,8 +174,15 @@ impl Tokens {
     ///
     /// # Cancel safety
     /// When dropped, the families may have ended and the access tokens not yet: call again.
-    pub async fn revoke_subject(&self, actor: &Actor, tenant: &Tenant, subject: &Subject) -> Result<u64, Error> {
-        let event = self.event(self.clock.now(), tenant, actor)?.target("subject", subject);
+    pub async fn revoke_subject(
+        &self,
+        actor: &Actor,
+        tenant: &Tenant,
+        subject: &Subject,
+    ) -> Result<u64, Error> {
+        let event = self
+            .event(self.clock.now(), tenant, actor)?
+            .target("subject", subject);
         let ended = self
             .refresh_store
             .revoke_subject(tenant, subject, self.clock.now(), event)
@@ -169,8 +193,13 @@ impl Tokens {
             subject: subject.clone(),
         };
         let event = self.event(now, tenant, actor)?.target("subject", subject);
-        self.revoke_key(key, now.ceil_to_second(), self.last_access_expiry(now), event)
-            .await?;
+        self.revoke_key(
+            key,
+            now.ceil_to_second(),
+            self.last_access_expiry(now),
+            event,
+        )
+        .await?;
         Ok(ended)
     }
 
@@ -210,7 +239,7 @@ impl Tokens {
             return Ok(match self.refresh_store.find(tenant, &digest, now).await? {
                 Some((family, true)) => Introspection {
                     active: true,
-                    scope: Some(joined(&family.scopes)),
+                    scope: texts_unless_empty(&family.scopes).map(|scopes| scopes.join(" ")),
                     client_id: Some(family.client.to_string()),
                     exp: Some(family.expires_at.as_unix_seconds()),
                     iat: Some(family.created_at.as_unix_seconds()),
@@ -224,7 +253,7 @@ impl Tokens {
         match self.verify_anew(token).await {
             Ok((claims, _)) if claims.tenant == *tenant => Ok(Introspection {
                 active: true,
-                scope: Some(claims.scopes.join(" ")),
+                scope: claims.scopes.map(|scopes| scopes.join(" ")),
                 client_id: Some(claims.client.to_string()),
                 token_type: Some("Bearer"),
                 exp: Some(claims.expires_at.as_unix_seconds()),
@@ -235,7 +264,12 @@ impl Tokens {
                 jti: Some(claims.id.to_string()),
             }),
             Ok(_) => Ok(Introspection::INACTIVE),
-            Err(rejection) if matches!(rejection.kind(), crate::error::RejectionKind::Unavailable { .. }) => {
+            Err(rejection)
+                if matches!(
+                    rejection.kind(),
+                    crate::error::RejectionKind::Unavailable { .. }
+                ) =>
+            {
                 Err(rejection.into())
             }
             Err(_) => Ok(Introspection::INACTIVE),
@@ -251,8 +285,4 @@ impl Tokens {
             AuditAction::TokenRevoked,
         )
     }
-}
-
-fn joined(scopes: &std::collections::BTreeSet<crate::identity::Scope>) -> String {
-    scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")
 }

@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
 use super::cache::TokenCache;
-use super::{RefreshRules, RefreshTokenStore, RevocationStore, TokenPolicies, TokenRules, refresh_text};
+use super::{
+    RefreshRules, RefreshTokenStore, RevocationStore, TokenPolicies, TokenRules, refresh_text,
+};
 use crate::access::{RoleCatalog, SubjectStore};
 use crate::change::{CacheTrust, RevocationKey};
 use crate::clock::{Clock, Timestamp};
