@@ -61,15 +61,10 @@ impl Timestamp {
         self.0.div_euclid(MICROS)
     }
 
-    /// The first whole second that is not before this instant.
+    /// The first whole second after this instant: what was issued now, with whole seconds, lies before it.
     #[must_use]
-    pub const fn ceil_to_second(self) -> Self {
-        let down = self.0.div_euclid(MICROS);
-        if self.0.rem_euclid(MICROS) == 0 {
-            self
-        } else {
-            Self::from_unix_seconds(down + 1)
-        }
+    pub const fn next_second(self) -> Self {
+        Self::from_unix_seconds(self.as_unix_seconds() + 1)
     }
 
     /// How long after `earlier` this instant is; zero when it is not after.
@@ -264,13 +259,13 @@ mod tests {
     }
 
     #[test]
-    fn seconds_round_down_and_up_on_both_sides_of_the_epoch() {
+    fn seconds_round_down_and_the_next_one_follows_on_both_sides_of_the_epoch() {
         let t = Timestamp::from_unix_micros(-1);
         assert_eq!(t.as_unix_seconds(), -1);
-        assert_eq!(t.ceil_to_second().as_unix_seconds(), 0);
+        assert_eq!(t.next_second().as_unix_seconds(), 0);
         let t = Timestamp::from_unix_micros(1);
         assert_eq!(t.as_unix_seconds(), 0);
-        assert_eq!(t.ceil_to_second().as_unix_seconds(), 1);
+        assert_eq!(t.next_second().as_unix_seconds(), 1);
     }
 
     /// F-30: the wall clock jumps back; durations stay non-negative and the monotonic clock stands.

@@ -70,7 +70,6 @@ pub(crate) struct Services {
 
 impl Fountain {
     /// Begins with one store for everything and defaults that are safe. See [`FountainBuilder`].
-    #[must_use]
     pub fn builder<S: Store>(store: Arc<S>) -> FountainBuilder {
         FountainBuilder::new(store)
     }

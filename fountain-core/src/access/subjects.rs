@@ -308,7 +308,7 @@ const MAX_LEEWAY: Duration = Duration::from_secs(300);
 /// `iat` is cut to whole seconds: a token issued at 10.7 s says 10, and one that says 10 may be older than a
 /// change at 10.0 s. So all of this second is revoked, at the price that what is issued in the rest of it is too.
 fn after_every_issued_token(now: Timestamp) -> Timestamp {
-    (now + Duration::from_micros(1)).ceil_to_second()
+    now.next_second()
 }
 
 fn stands(outcome: SubjectChangeOutcome) -> Result<SubjectRecord, Error> {

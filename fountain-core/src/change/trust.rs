@@ -76,11 +76,11 @@ impl CacheTrust {
         Some(monotonic.saturating_sub(Duration::from_micros(confirmed)))
     }
 
-    /// Whether memories may be believed at `monotonic`.
+    /// Whether memories may be believed at `monotonic`. With a bound of zero they never are.
     #[must_use]
     #[inline]
     pub fn is_fresh(&self, monotonic: Duration) -> bool {
-        self.age(monotonic).is_some_and(|age| age <= self.bound)
+        !self.bound.is_zero() && self.age(monotonic).is_some_and(|age| age <= self.bound)
     }
 
     /// The current stamp of a thing. Take it before reading the thing from the store.

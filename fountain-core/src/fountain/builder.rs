@@ -194,7 +194,7 @@ impl FountainBuilder {
     }
 
     /// How long this node believes what it remembers without word from the change feed, at most 5 s (L-13). Zero
-    /// asks the stores for everything.
+    /// asks the stores about every credential; signing keys are read anew every 10 ms then.
     pub fn staleness(mut self, bound: Duration) -> Self {
         self.staleness = bound;
         self
@@ -338,7 +338,8 @@ impl FountainBuilder {
         );
         let trust = Arc::new(CacheTrust::new(self.staleness));
         let keyring_config = rules.as_ref().and_then(|rules| {
-            let mut config = KeyringConfig::for_tokens(rules).staleness(self.staleness);
+            let mut config = KeyringConfig::for_tokens(rules)
+                .staleness(self.staleness.max(KeyringConfig::MIN_STALENESS));
             if let Some(interval) = self.rotation {
                 config = config.rotation_interval(interval);
             }
@@ -368,6 +369,7 @@ impl FountainBuilder {
                     .clock(self.clock.clone())
                     .random(self.random.clone())
                     .trust(trust.clone())
+                    .longest_token_life(self.access_life.max(Duration::from_secs(1)))
                     .build(),
             )
         });

@@ -219,15 +219,15 @@ impl Inner {
     }
 
     fn principal(&self, claims: AccessClaims, subject: Subject) -> Principal {
-        let roles = (!self.roles.is_empty()).then(|| self.mapped_roles(&claims.roles));
-        let scopes = self
-            .ceiling
-            .as_ref()
-            .map(|ceiling| self.allowed_scopes(&claims.scopes, ceiling));
-        // With roles mapped, they decide; scopes then narrow them where a token has any.
+        let roles = (!self.roles.is_empty())
+            .then(|| self.mapped_roles(claims.roles.as_deref().unwrap_or_default()));
+        let scopes = self.ceiling.as_ref().map(|ceiling| {
+            self.allowed_scopes(claims.scopes.as_deref().unwrap_or_default(), ceiling)
+        });
+        // With roles mapped, they decide; scopes then narrow them where a token has the claim, be it empty.
         let narrowing = scopes
             .as_deref()
-            .filter(|_| roles.is_none() || !claims.scopes.is_empty());
+            .filter(|_| roles.is_none() || claims.scopes.is_some());
         let mut grants = self.catalog.resolve(roles.as_deref(), narrowing);
         if let (Some(ceiling), Some(_)) = (&self.ceiling, narrowing) {
             grants = grants.intersection(ceiling);

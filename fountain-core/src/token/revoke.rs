@@ -193,13 +193,8 @@ impl Tokens {
             subject: subject.clone(),
         };
         let event = self.event(now, tenant, actor)?.target("subject", subject);
-        self.revoke_key(
-            key,
-            now.ceil_to_second(),
-            self.last_access_expiry(now),
-            event,
-        )
-        .await?;
+        self.revoke_key(key, now.next_second(), self.last_access_expiry(now), event)
+            .await?;
         Ok(ended)
     }
 

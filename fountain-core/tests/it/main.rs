@@ -1,6 +1,8 @@
 //! Tests of the public API, all in one program: what a host or an attacker can do from outside.
 
 #[cfg(test)]
+mod support;
+#[cfg(test)]
 mod token_bounds;
 #[cfg(test)]
 mod token_forgeries;
@@ -12,3 +14,5 @@ mod token_peers;
 mod token_vectors;
 #[cfg(test)]
 mod token_world;
+#[cfg(test)]
+mod tokens;

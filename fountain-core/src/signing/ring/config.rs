@@ -45,6 +45,8 @@ impl KeyringConfig {
     pub const DEFAULT_SKEW: Duration = Duration::from_secs(30);
     /// How long a key signs unless a host says otherwise: 30 days.
     pub const DEFAULT_ROTATION_INTERVAL: Duration = Duration::from_secs(30 * 86_400);
+    /// The shortest time that what was read from the store is used: 10 ms.
+    pub const MIN_STALENESS: Duration = Duration::from_millis(10);
     /// How long what was read is used, by default and at most: 5 s (L-13, R-31).
     pub const MAX_STALENESS: Duration = Duration::from_secs(5);
 
@@ -220,7 +222,7 @@ impl KeyringConfigBuilder {
             ),
             (
                 "staleness",
-                (SECOND / 100..=KeyringConfig::MAX_STALENESS).contains(&config.staleness),
+                (KeyringConfig::MIN_STALENESS..=KeyringConfig::MAX_STALENESS).contains(&config.staleness),
                 "write 10 ms to 5 s: how long a revoked key may still be used",
             ),
         ]

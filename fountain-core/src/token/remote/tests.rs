@@ -45,8 +45,8 @@ fn may(principal: &Principal, scope: &str) -> bool {
 fn a_token_speaks_for_a_prefixed_subject_in_the_tenant_of_its_issuer_and_may_do_nothing() {
     let mut claims = claims(A);
     claims.tenant = Tenant::new("acme").unwrap();
-    claims.roles = vec!["admin".into()];
-    claims.scopes = vec!["orders:read".into(), "keys:rotate".into()];
+    claims.roles = Some(vec!["admin".into()]);
+    claims.scopes = Some(vec!["orders:read".into(), "keys:rotate".into()]);
     claims.family = Some("0123456789012345678901".parse().unwrap());
     claims.assurance = Assurance {
         acr: Some("urn:fountain:acr:mfa".into()),
@@ -139,15 +139,17 @@ fn the_issuers_own_rules_hold() {
 #[test]
 fn scopes_grant_what_is_allowed_and_nothing_beyond() {
     let mut claims = claims(A);
-    claims.scopes = ["orders:*", "keys:rotate", "*:*", "openid", "no:such"]
-        .map(str::to_owned)
-        .to_vec();
+    claims.scopes = Some(
+        ["orders:*", "keys:rotate", "*:*", "openid", "no:such"]
+            .map(str::to_owned)
+            .to_vec(),
+    );
     let allowed = under(&claims, |builder| builder.allow_scope("orders:read")).unwrap();
     assert!(may(&allowed, "orders:read"));
     assert!(!may(&allowed, "orders:write") && !may(&allowed, "keys:rotate"));
     assert_eq!(allowed.scopes(), ["orders:*", "*:*"]);
 
-    claims.scopes = Vec::new();
+    claims.scopes = Some(Vec::new());
     let none = under(&claims, |builder| builder.allow_scope("orders:read")).unwrap();
     assert!(none.grants().is_empty());
 }
@@ -155,12 +157,12 @@ fn scopes_grant_what_is_allowed_and_nothing_beyond() {
 #[test]
 fn roles_are_read_through_a_closed_table() {
     let mut claims = claims(A);
-    claims.roles = ["admin", "staff", "clerk"].map(str::to_owned).to_vec();
+    claims.roles = Some(["admin", "staff", "clerk"].map(str::to_owned).to_vec());
     let mapped = under(&claims, |builder| builder.map_role("staff", "clerk")).unwrap();
     assert_eq!(mapped.roles(), ["clerk"]);
     assert!(may(&mapped, "orders:write") && !may(&mapped, "keys:rotate"));
 
-    claims.roles = vec!["admin".into()];
+    claims.roles = Some(vec!["admin".into()]);
     let unmapped = under(&claims, |builder| builder.map_role("staff", "clerk")).unwrap();
     assert!(unmapped.roles().is_empty() && unmapped.grants().is_empty());
 }
@@ -174,16 +176,16 @@ fn scopes_narrow_mapped_roles_and_never_add_to_them() {
             .allow_scope("keys:rotate")
     };
     let mut claims = claims(A);
-    claims.roles = vec!["staff".into()];
+    claims.roles = Some(vec!["staff".into()]);
     let roles_only = under(&claims, configure).unwrap();
     assert!(may(&roles_only, "orders:write"));
 
-    claims.scopes = vec!["orders:*".into(), "keys:rotate".into()];
+    claims.scopes = Some(vec!["orders:*".into(), "keys:rotate".into()]);
     let both = under(&claims, configure).unwrap();
     assert!(may(&both, "orders:read"));
     assert!(!may(&both, "orders:write") && !may(&both, "keys:rotate"));
 
-    claims.roles = Vec::new();
+    claims.roles = Some(Vec::new());
     let lost_the_role = under(&claims, configure).unwrap();
     assert!(lost_the_role.grants().is_empty());
 }
