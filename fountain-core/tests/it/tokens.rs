@@ -12,7 +12,7 @@ use fountain_core::seal::{KekId, LocalKeys};
 use fountain_core::token::{IssuedTokens, NewTokens, RefreshRequest, RefreshRules};
 use fountain_core::{
     Actor, Clock, Digest, Error, ErrorKind, Fountain, FountainBuilder, ManualClock, OsRandom,
-    Reason, RejectionKind, Secret, Subject, Tenant, Timestamp,
+    Random, Reason, RejectionKind, Secret, Subject, Tenant, Timestamp,
 };
 
 use crate::support::{CountingRevocations, DownRevocations};
