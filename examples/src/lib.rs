@@ -5,6 +5,8 @@
     reason = "the examples talk to a person"
 )]
 
+pub mod readme;
+
 use std::net::SocketAddr;
 
 use http::{HeaderMap, Method, Request, StatusCode};
