@@ -1,6 +1,8 @@
 //! Signing keys: bound to one algorithm each, rotated by a state machine whose clocks are enforced.
 
 mod algorithm;
+#[cfg(feature = "jsonwebtoken")]
+mod convert;
 mod jwk;
 mod jwks;
 mod key;
