@@ -14,7 +14,9 @@ use crate::trail::Trail;
 use crate::writer::Writer;
 use crate::{file, migration};
 
-/// To what size, in bytes, the write-ahead log is cut back after a checkpoint: 16 MiB.
+/// Behind how many pages the write-ahead log is copied into the file: 16 MiB, four times SQLite's default.
+const LOG_PAGES: &str = "4096";
+/// To what size, in bytes, the log is cut back after that: the same 16 MiB.
 const LOG_BYTES: &str = "16777216";
 
 /// What to decide before a [`SqliteStore`] is opened. Every default is the safe one.
@@ -93,7 +95,7 @@ impl SqliteStoreBuilder {
 
     /// The size, in bytes, beyond which the file does not grow: a change that needs more is `Full`.
     ///
-    /// Counts whole pages. The write-ahead log beside the file may need some megabytes more.
+    /// Counts whole pages. The write-ahead log beside the file is cut back to 16 MiB; under load it may be larger for a while.
     pub const fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes);
         self
@@ -168,6 +170,8 @@ impl SqliteStoreBuilder {
             // Where a sync needs more than that to reach the disk (macOS).
             .pragma("fullfsync", "ON")
             .pragma("checkpoint_fullfsync", "ON")
+            // A page that many changes touch is copied into the file once for all of them.
+            .pragma("wal_autocheckpoint", LOG_PAGES)
             // The log shrinks again after a burst.
             .pragma("journal_size_limit", LOG_BYTES)
             .disable_statement_logging();
