@@ -95,7 +95,8 @@ impl SqliteStoreBuilder {
 
     /// The size, in bytes, beyond which the file does not grow: a change that needs more is `Full`.
     ///
-    /// Counts whole pages. The write-ahead log beside the file is cut back to 16 MiB; under load it may be larger for a while.
+    /// Counts whole pages. The write-ahead log beside the file is cut back to 16 MiB; under load it may be larger
+    /// for a while.
     pub const fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes);
         self
