@@ -5,6 +5,7 @@
     reason = "the examples talk to a person"
 )]
 
+pub mod guide;
 pub mod readme;
 
 use std::net::SocketAddr;
