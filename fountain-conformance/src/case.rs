@@ -55,6 +55,7 @@ macro_rules! __cases {
                 key_store_i_purge_removes_what_ended_before_the_instant_and_nothing_else,
                 key_store_i_purge_sees_a_key_that_was_revoked_or_rotated_since,
                 key_store_i_purge_stops_at_its_limit_and_says_how_many,
+                key_store_i_a_dropped_purge_leaves_each_key_whole_or_gone,
                 key_store_j_another_tenants_key_is_not_found,
             ]
             signing_key_store: [
@@ -112,6 +113,7 @@ macro_rules! __cases {
                 refresh_token_store_j_a_dropped_call_leaves_the_change_whole_or_absent,
                 refresh_token_store_k_purge_removes_families_that_expired_before_the_instant,
                 refresh_token_store_k_purge_stops_at_its_limit_and_says_how_many,
+                refresh_token_store_k_a_dropped_purge_leaves_each_family_whole_or_gone,
             ]
             revocation_store: [
                 revocation_store_a_every_token_that_a_revocation_is_about_is_revoked_and_no_other,
@@ -167,6 +169,7 @@ macro_rules! __cases {
                 change_feed_d_head_is_the_place_behind_which_nothing_has_happened,
             ]
             model: [
+                model_dropped_calls_leave_a_store_that_goes_on,
                 model_random_sequences_end_as_in_the_memory_store,
             ]
         }

@@ -1,6 +1,7 @@
 //! Random sequences of calls, made on the store and on the memory store: every answer, and everything that can be
 //! seen afterwards, must be the same.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fountain_core::access::SubjectRecord;
@@ -15,14 +16,19 @@ use crate::asked::Asked;
 use crate::context::{Context, Stores};
 use crate::fixtures::TICK;
 use crate::ledger::Ledger;
+use crate::race::drop_after;
 
 mod operation;
 mod walk;
 
+use operation::Operation;
 pub(crate) use walk::Walk;
 
 /// How many calls a sequence has.
 const LENGTH: usize = 60;
+
+/// By how many keys pages are looked at; the last is enough for all.
+const LIMITS: [usize; 2] = [2, 1000];
 
 /// How many sequences share a store, each with tenants and ids of its own: making a store may be dear.
 const SEQUENCES_PER_STORE: usize = 25;
@@ -57,12 +63,38 @@ pub(crate) async fn model_random_sequences_end_as_in_the_memory_store(cx: Contex
     }
 }
 
+/// R-103, F-21: every call, reading ones too, is dropped after a random number of polls. Nothing may be recorded
+/// twice, what is listed must be found, and the store must go on.
+pub(crate) async fn model_dropped_calls_leave_a_store_that_goes_on(cx: Context) {
+    let s = cx.fresh().await;
+    for polls in 0..=cx.rounds.polls {
+        let walk = Walk::new(&cx);
+        let observer = Observer::new(&s, &walk).await;
+        let operations = walk.operations(12);
+        for operation in &operations {
+            drop_after(cx.fixtures.below(polls + 1), operation.run(&s)).await;
+            drop_after(cx.fixtures.below(polls + 1), observer.look(&walk)).await;
+        }
+        observer
+            .settled(&walk)
+            .await
+            .assert_sound(&walk, &operations);
+        for operation in &operations {
+            operation.run(&s).await;
+        }
+        observer
+            .settled(&walk)
+            .await
+            .assert_sound(&walk, &operations);
+    }
+}
+
 async fn fresh_pair(cx: &Context) -> (Stores, Stores) {
     (cx.fresh().await, Stores::of(Arc::new(MemoryStore::new())))
 }
 
 /// Everything that can be seen of one walk.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 struct View {
     keys: Vec<Option<ApiKeyRecord>>,
     pages: Vec<KeyPage>,
@@ -86,6 +118,28 @@ impl View {
         assert_eq!(self.events, expected.events, "events {when}");
         assert_eq!(self.changes, expected.changes, "changes {when}");
     }
+
+    /// Events are of these calls and none is there twice; keys are on their tenant's pages if they are found.
+    fn assert_sound(&self, walk: &Walk, operations: &[Operation]) {
+        let mut known: BTreeSet<_> = operations.iter().flat_map(Operation::events).collect();
+        for event in self.events.iter().flatten() {
+            assert!(
+                known.remove(&event.id),
+                "recorded twice, or by nobody: {event:?}"
+            );
+        }
+        for (tenant, pages) in walk.tenants.iter().zip(self.pages.chunks(LIMITS.len())) {
+            let found = self
+                .keys
+                .iter()
+                .flatten()
+                .filter(|key| key.tenant == *tenant);
+            let found: BTreeSet<_> = found.map(|key| &key.id).collect();
+            let whole = pages.last().map_or(&[][..], |page| &page.items);
+            let listed: BTreeSet<_> = whole.iter().map(|key| &key.id).collect();
+            assert_eq!(listed, found, "keys on the pages, and keys that are found");
+        }
+    }
 }
 
 /// Looks at a store from the moment on at which it was made.
@@ -106,6 +160,18 @@ impl Observer {
         }
     }
 
+    /// Looks until two looks show the same: a call that was dropped may still be under way.
+    async fn settled(&self, walk: &Walk) -> View {
+        let mut last = self.look(walk).await;
+        loop {
+            let now = self.look(walk).await;
+            if now == last {
+                return now;
+            }
+            last = now;
+        }
+    }
+
     async fn look(&self, walk: &Walk) -> View {
         let s = &self.stores;
         let mut view = View::default();
@@ -113,7 +179,7 @@ impl Observer {
             view.keys.push(s.keys.find(id).await.unwrap());
         }
         for tenant in &walk.tenants {
-            for limit in [2, 1000] {
+            for limit in LIMITS {
                 view.pages
                     .push(s.keys.page(tenant, None, limit).await.unwrap());
             }

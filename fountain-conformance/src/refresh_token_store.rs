@@ -10,10 +10,12 @@ use crate::mutation;
 
 mod families;
 mod grace;
+mod purge;
 mod uses;
 
 pub(crate) use families::*;
 pub(crate) use grace::*;
+pub(crate) use purge::*;
 pub(crate) use uses::*;
 
 ///

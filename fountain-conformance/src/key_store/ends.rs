@@ -8,7 +8,7 @@ use super::{disable, enable, revoke, standing, store, stored};
 use crate::context::{Context, Stores};
 use crate::fixtures::{DAY, NOW, TICK};
 use crate::ledger::Ledger;
-use crate::race::{count, race};
+use crate::race::{count, drop_after, race};
 
 pub(crate) async fn key_store_f_revoke_is_for_good_and_keeps_its_first_time(cx: Context) {
     let s = cx.fresh().await;
@@ -218,5 +218,34 @@ pub(crate) async fn key_store_i_purge_stops_at_its_limit_and_says_how_many(cx: C
     }
     for removed in [4, 4, 1, 0] {
         assert_eq!(s.keys.purge(NOW, 4).await.unwrap(), removed);
+    }
+}
+
+/// a key is gone from the look-up and from the pages, or from neither.
+pub(crate) async fn key_store_i_a_dropped_purge_leaves_each_key_whole_or_gone(cx: Context) {
+    let s = cx.fresh().await;
+    for polls in 0..=cx.rounds.polls {
+        let live = stored(&cx, &s).await;
+        let end = |record: &mut ApiKeyRecord, at| record.expires_at = at - DAY;
+        let ended = three_around_now(&cx, &s, end).await;
+        drop_after(polls, s.keys.purge(NOW, 1000)).await;
+        for record in &ended {
+            // A purge may still be under way, and only takes away: what is gone stays gone.
+            let early = s.keys.find(&record.id).await.unwrap().is_some();
+            let page = s.keys.page(&record.tenant, None, 10).await.unwrap();
+            let listed = page.items.contains(record);
+            let late = s.keys.find(&record.id).await.unwrap().is_some();
+            assert!(early || !listed, "a key that is not found is on a page");
+            assert!(listed || !late, "a key that is found is on no page");
+        }
+        s.keys.purge(NOW, 1000).await.unwrap();
+        for record in &ended {
+            assert_eq!(
+                s.keys.find(&record.id).await.unwrap(),
+                None,
+                "after {polls} polls"
+            );
+        }
+        assert_eq!(standing(&s, &live).await, live);
     }
 }

@@ -6,7 +6,7 @@ use fountain_core::access::{SubjectChangeOutcome, SubjectRecord};
 use fountain_core::api_key::{
     ApiKeyRecord, InsertKeyOutcome, KeyChangeOutcome, KeyId, RotateKeyOutcome,
 };
-use fountain_core::audit::AuditEvent;
+use fountain_core::audit::{AuditEvent, EventId};
 use fountain_core::change::{Change, RevocationKey};
 use fountain_core::identity::{FamilyId, Issuer};
 use fountain_core::signing::{KeyTransition, TransitionOutcome};
@@ -110,6 +110,30 @@ impl Answer {
 const ALL: usize = 1000;
 
 impl Operation {
+    /// The ids of the events that it may record.
+    pub(super) fn events(&self) -> Vec<EventId> {
+        match self {
+            Self::InsertKey(_, event)
+            | Self::RotateKey(.., event)
+            | Self::ChangeKey(.., event)
+            | Self::Apply(.., event)
+            | Self::InsertFamily(_, _, event)
+            | Self::RevokeFamily(.., event)
+            | Self::RevokeSubject(.., event)
+            | Self::Revoke(_, event)
+            | Self::InsertSubject(_, event)
+            | Self::ChangeSubject(.., event)
+            | Self::Record(event) => vec![event.id.clone()],
+            Self::UseToken(attempt) => {
+                vec![attempt.on_rotated.id.clone(), attempt.on_reuse.id.clone()]
+            }
+            Self::UseKeys(_)
+            | Self::PurgeKeys(_)
+            | Self::PurgeFamilies(_)
+            | Self::PurgeRevocations(_) => Vec::new(),
+        }
+    }
+
     /// Makes the call.
     pub(crate) async fn run(&self, s: &Stores) -> Answer {
         match self {

@@ -1,4 +1,4 @@
-//! A, G, H, I and K: families as a whole.
+//! A, G, H and I: families as a whole.
 
 use std::collections::BTreeSet;
 
@@ -255,7 +255,7 @@ pub(crate) async fn refresh_token_store_h_of_parallel_revocations_exactly_one_en
     }
 }
 
-async fn revoke_subject(cx: &Context, s: &Stores, family: &RefreshFamily) -> u64 {
+pub(super) async fn revoke_subject(cx: &Context, s: &Stores, family: &RefreshFamily) -> u64 {
     let event = cx.fixtures.event(&family.tenant, AuditAction::TokenRevoked);
     s.refresh
         .revoke_subject(&family.tenant, &family.subject, NOW, event)
@@ -368,63 +368,5 @@ pub(crate) async fn refresh_token_store_i_revoke_subject_ends_no_other_subjects_
             at % 2 == 1,
             "{family:?}"
         );
-    }
-}
-
-///
-pub(crate) async fn refresh_token_store_k_purge_removes_families_that_expired_before_the_instant(
-    cx: Context,
-) {
-    let s = cx.fresh().await;
-    let mut around = Vec::new();
-    for expires_at in [NOW - TICK, NOW, NOW + TICK] {
-        let family = RefreshFamily {
-            created_at: NOW - DAY,
-            expires_at,
-            ..cx.fixtures.family(&cx.fixtures.tenant())
-        };
-        let first = cx.fixtures.refresh_token();
-        store_family(&cx, &s, &family, &first).await;
-        let mut attempt = cx.fixtures.use_of(&family, first.digest);
-        attempt.now = NOW - DAY;
-        let second = attempt.successor.digest;
-        let outcome = s.refresh.use_token(attempt).await.unwrap();
-        assert!(matches!(outcome, RefreshOutcome::Rotated { .. }));
-        around.push((family, [first.digest, second]));
-    }
-    // An end before its time is no reason to forget it: its tokens must go on being refused.
-    let (revoked, its_first) = stored_family(&cx, &s).await;
-    revoke_family(&cx, &s, &revoked, NOW - DAY).await;
-
-    let mut ledger = Ledger::open(&s, &around[0].0.tenant).await;
-    assert_eq!(s.refresh.purge(NOW, 1000).await.unwrap(), 1);
-    for ((family, tokens), kept) in around.iter().zip([false, true, true]) {
-        for token in tokens {
-            assert_eq!(
-                find(&s, family, token, NOW).await.is_some(),
-                kept,
-                "{family:?}"
-            );
-        }
-    }
-    assert!(find(&s, &revoked, &its_first.digest, NOW).await.is_some());
-    assert_eq!(s.refresh.purge(NOW, 1000).await.unwrap(), 0);
-    ledger.assert_nothing("a purge").await;
-    let gone = &around[0].0;
-    assert_eq!(
-        revoke_family(&cx, &s, gone, NOW).await,
-        RevokeOutcome::NotFound
-    );
-    assert_eq!(revoke_subject(&cx, &s, gone).await, 0);
-}
-
-///
-pub(crate) async fn refresh_token_store_k_purge_stops_at_its_limit_and_says_how_many(cx: Context) {
-    let s = cx.fresh().await;
-    for _ in 0..9 {
-        stored_family(&cx, &s).await;
-    }
-    for removed in [4, 4, 1, 0] {
-        assert_eq!(s.refresh.purge(NOW + 365 * DAY, 4).await.unwrap(), removed);
     }
 }

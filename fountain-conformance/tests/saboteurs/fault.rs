@@ -57,6 +57,8 @@ macro_rules! mistakes {
             PurgeLags(Area),
             /// A purge takes more than it was allowed to.
             PurgeKnowsNoLimit(Area),
+            /// A purge takes one part of a record first and the other later.
+            PurgeInHalves(Area),
             $($mistake,)+
         }
 
@@ -160,6 +162,8 @@ mistakes! {
     KeptRolesAreNeverLost => ["subject_store_d_whoever_does_not_take_the_last_holder_away_may_change", "subject_store_d_what_changes_nothing_takes_nobody_away"],
     HoldersAreCountedBefore => ["subject_store_d_of_parallel_calls_one_holder_is_left"],
     SubjectDisablingMovesItsTime => ["subject_store_e_disable_and_enable_are_idempotent_and_keep_the_first_time"],
+    // Every trait
+    ADropWedgesTheStore => ["model_dropped_calls_leave_a_store_that_goes_on"],
     // AuditStore
     EventTimesAreRounded => ["audit_store_a_record_keeps_the_event_as_given"],
     EventsAreRecordedTwice => ["audit_store_a_a_second_record_of_the_same_id_changes_nothing", "audit_store_a_parallel_records_of_the_same_id_are_one"],
@@ -421,6 +425,14 @@ pub(crate) const SLIPS: &[(Fault, Noticed)] = &[
     (
         Fault::PurgeLags(Area::Revocations),
         &["revocation_store_e_purge_removes_what_expired_before_the_instant_and_nothing_else"],
+    ),
+    (
+        Fault::PurgeInHalves(Area::Keys),
+        &["key_store_i_a_dropped_purge_leaves_each_key_whole_or_gone"],
+    ),
+    (
+        Fault::PurgeInHalves(Area::Families),
+        &["refresh_token_store_k_a_dropped_purge_leaves_each_family_whole_or_gone"],
     ),
     (
         Fault::PurgeKnowsNoLimit(Area::Keys),

@@ -30,6 +30,9 @@ impl Saboteur {
     fn key_seen(&self, record: Option<ApiKeyRecord>) -> Option<ApiKeyRecord> {
         let mut record = record?;
         let notes = self.notes();
+        if notes.half_purged_keys.contains(&record.id) {
+            return None;
+        }
         if self.is(Fault::RotationForgetsTheDate) && record.successor.is_some() {
             record.superseded_at = None;
         }
@@ -322,6 +325,17 @@ impl KeyStore for Saboteur {
 
     async fn purge(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
         let (before, limit) = self.purge_bounds(Area::Keys, before, limit);
+        if self.is(Fault::PurgeInHalves(Area::Keys)) {
+            let mut ended = Vec::new();
+            for tenant in self.tenants() {
+                ended.extend(self.every_key(&tenant).await?);
+            }
+            ended.retain(|key| key.expires_at < before);
+            self.notes()
+                .half_purged_keys
+                .extend(ended.into_iter().map(|key| key.id));
+            self.pause().await;
+        }
         KeyStore::purge(&self.inner, before, limit).await
     }
 }

@@ -171,6 +171,9 @@ impl RefreshTokenStore for Saboteur {
         token: &Digest,
         now: Timestamp,
     ) -> Result<Option<(RefreshFamily, bool)>, StoreError> {
+        if self.notes().half_purged_tokens.contains(token) {
+            return Ok(None);
+        }
         let noted = self.notes().tokens.get(token).cloned();
         let owner = noted.as_ref().map(|noted| noted.0.clone());
         let tenant = match owner {
@@ -297,6 +300,14 @@ impl RefreshTokenStore for Saboteur {
 
     async fn purge(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
         let (before, limit) = self.purge_bounds(Area::Families, before, limit);
+        if self.is(Fault::PurgeInHalves(Area::Families)) {
+            {
+                let mut notes = self.notes();
+                let spent: Vec<_> = notes.spent.keys().copied().collect();
+                notes.half_purged_tokens.extend(spent);
+            }
+            self.pause().await;
+        }
         RefreshTokenStore::purge(&self.inner, before, limit).await
     }
 }

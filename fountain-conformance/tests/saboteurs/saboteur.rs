@@ -8,7 +8,7 @@ use fountain_core::audit::{AuditEvent, AuditStore, EventId};
 use fountain_core::change::{Change, RevocationKey};
 use fountain_core::identity::{FamilyId, Kid};
 use fountain_core::memory::MemoryStore;
-use fountain_core::{Digest, StoreError, Subject, Tenant, Timestamp};
+use fountain_core::{Digest, StoreError, StoreErrorKind, Subject, Tenant, Timestamp};
 
 use crate::fault::{Area, Fault};
 
@@ -29,6 +29,9 @@ pub(crate) struct Notes {
     pub(crate) hidden_changes: Vec<Change>,
     pub(crate) early_changes: Vec<Change>,
     pub(crate) delivered: u64,
+    pub(crate) is_busy: bool,
+    pub(crate) half_purged_keys: HashSet<KeyId>,
+    pub(crate) half_purged_tokens: HashSet<Digest>,
     pub(crate) tenants: BTreeSet<Tenant>,
     pub(crate) offsets: HashMap<KeyCursor, usize>,
     pub(crate) used: HashMap<KeyId, Timestamp>,
@@ -93,6 +96,13 @@ impl Saboteur {
     where
         T: Send,
     {
+        if self.is(Fault::ADropWedgesTheStore) {
+            if std::mem::replace(&mut self.notes().is_busy, true) {
+                return Err(StoreErrorKind::Contended.into());
+            }
+            self.pause().await;
+            self.notes().is_busy = false;
+        }
         if self.is(Fault::EventFirst(area)) {
             self.inner.record(event.clone()).await?;
             self.pause().await;
