@@ -212,3 +212,77 @@ impl Observer {
         view
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::Harness;
+    use async_trait::async_trait;
+    use fountain_core::Store;
+
+    #[derive(Debug)]
+    struct Memory;
+
+    #[async_trait]
+    impl Harness for Memory {
+        async fn fresh(&self) -> Arc<dyn Store> {
+            Arc::new(MemoryStore::new())
+        }
+    }
+
+    /// Sequences that only ever met `NotFound` would prove nothing.
+    #[tokio::test]
+    async fn as_many_sequences_as_there_are_by_default_meet_every_answer() {
+        let cx = Context::new(Arc::new(Memory));
+        let s = cx.fresh().await;
+        let mut met = BTreeSet::new();
+        for _ in 0..cx.rounds.sequences {
+            for operation in Walk::new(&cx).operations(LENGTH) {
+                let answer = format!("{:?}", operation.run(&s).await.outcome);
+                // The answer's type and variant, without what it holds.
+                let name: Vec<_> = answer.split(['(', ')', ' ', '{']).take(2).collect();
+                met.insert(name.join(" "));
+            }
+        }
+        for answer in [
+            "Key Inserted",
+            "Key AlreadyPresent",
+            "Rotate Rotated",
+            "Rotate AlreadyRotated",
+            "Rotate NotActive",
+            "Rotate AlreadyPresent",
+            "Rotate NotFound",
+            "KeyChange Changed",
+            "KeyChange Unchanged",
+            "KeyChange NotFound",
+            "Transition Applied",
+            "Transition Moved",
+            "Transition TooEarly",
+            "Transition NotApplicable",
+            "Use Rotated",
+            "Use Repeated",
+            "Use Reused",
+            "Use Revoked",
+            "Use Expired",
+            "Use Mismatched",
+            "Use Unknown",
+            "Revoke Revoked",
+            "Revoke AlreadyRevoked",
+            "Revoke NotFound",
+            "Subject Changed",
+            "Subject Unchanged",
+            "Subject LastHolder",
+            "Subject NotFound",
+            "Inserted true",
+            "Inserted false",
+            "Count 0",
+            "Count 1",
+            "Count 2",
+        ] {
+            assert!(
+                met.contains(answer),
+                "{answer} never came; these did: {met:?}"
+            );
+        }
+    }
+}

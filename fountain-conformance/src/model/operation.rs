@@ -41,6 +41,7 @@ pub(crate) enum Operation {
     ChangeKey(Tenant, KeyId, KeyChange, Timestamp, AuditEvent),
     UseKeys(Vec<(KeyId, Timestamp)>),
     PurgeKeys(Timestamp),
+    /// Expects the generation that stands, or one that many before it (of an empty ring: after it).
     Apply(Issuer, u64, KeyTransition, Timestamp, AuditEvent),
     InsertFamily(RefreshFamily, RefreshTokenRecord, AuditEvent),
     UseToken(Box<RefreshUse>),
@@ -148,10 +149,12 @@ impl Operation {
             | Self::RevokeSubject(..)
             | Self::PurgeFamilies(..) => self.run_on_families(s).await,
             Self::InsertSubject(..) | Self::ChangeSubject(..) => self.run_on_subjects(s).await,
-            Self::Apply(issuer, expected, transition, now, event) => {
+            Self::Apply(issuer, behind, transition, now, event) => {
+                let standing = s.signing.ring(issuer).await.unwrap().generation;
+                let expected = standing.checked_sub(*behind).unwrap_or(1);
                 let outcome = s
                     .signing
-                    .apply(issuer, *expected, transition.clone(), *now, event.clone())
+                    .apply(issuer, expected, transition.clone(), *now, event.clone())
                     .await
                     .unwrap();
                 let applied = matches!(outcome, TransitionOutcome::Applied { .. });

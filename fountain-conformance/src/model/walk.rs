@@ -145,10 +145,10 @@ impl Walk {
             9 => Operation::UseKeys(some(3, || (self.pick(&self.keys), self.time()))),
             10 => self.purge(),
             11..16 => {
-                let expected = u64::try_from(self.f.below(7)).expect("it is small");
-                let issuer = self.pick(&self.issuers);
+                let behind = u64::from(self.one_in(8));
+                let issuer = self.issuers[usize::from(self.one_in(5))].clone();
                 let transition = self.transition(&issuer);
-                Operation::Apply(issuer, expected, transition, self.time(), event)
+                Operation::Apply(issuer, behind, transition, self.time(), event)
             }
             16..18 => Operation::InsertFamily(self.family(&tenant), self.token(), event),
             18..23 => Operation::UseToken(Box::new(self.attempt(&tenant))),
