@@ -112,7 +112,7 @@ impl Shared {
         let kind = crate::answer::code(rejection.kind());
         match rejection.kind() {
             RejectionKind::Unavailable { .. } => {
-                tracing::warn!(kind, %reason, "request refused: no decision could be made");
+                tracing::info!(kind, %reason, "request refused: no decision could be made");
             }
             _ if reason == Reason::CredentialMisplaced => {
                 tracing::warn!(kind, %reason, "request refused: a credential came where none may be");

@@ -13,7 +13,8 @@ use proptest::prelude::*;
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::support::{
-    ADMIN, Body, DOWN, Desk, ENDS_AT, FRESH, GOOD, ROTATED, bare, bearer, catalog, layer, with,
+    ADMIN, Body, DOWN, Desk, ENDS_AT, FRESH, GOOD, ROTATED, ROTATED_FRESH, bare, bearer, catalog,
+    layer, with,
 };
 
 type Answer = (u16, HeaderMap, Bytes);
@@ -221,10 +222,12 @@ async fn a_principal_from_elsewhere_is_removed() {
 
 #[tokio::test]
 async fn the_holder_of_a_rotated_key_is_told_when_it_ends() {
-    let (status, headers, _) = answer(bearer(ROTATED)).await;
-    assert_eq!(status, 200);
-    assert_eq!(headers["deprecation"], format!("@{ENDS_AT}"));
-    assert_eq!(headers["sunset"], "Tue, 14 Nov 2023 22:13:20 GMT");
+    for key in [ROTATED, ROTATED_FRESH] {
+        let (status, headers, _) = answer(bearer(key)).await;
+        assert_eq!(status, 200);
+        assert_eq!(headers["deprecation"], format!("@{ENDS_AT}"));
+        assert_eq!(headers["sunset"], "Tue, 14 Nov 2023 22:13:20 GMT");
+    }
     let (_, headers, _) = answer(bearer(GOOD)).await;
     assert!(!headers.contains_key("deprecation") && !headers.contains_key("sunset"));
 }

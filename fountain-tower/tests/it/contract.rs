@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use fountain_core::Principal;
 use fountain_core::access::Requirement;
+use fountain_core::authenticate::{Authenticator, PresentedCredential};
+use fountain_core::{Principal, Rejection};
 use fountain_tower::RequireLayer;
 use http::{Request, Response};
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok};
@@ -61,6 +62,38 @@ impl Service<Request<Body>> for Strict {
     }
 }
 
+/// Recalls everybody.
+#[derive(Debug)]
+struct Remembers(Principal);
+
+#[async_trait::async_trait]
+impl Authenticator for Remembers {
+    fn recall(&self, _: &PresentedCredential<'_>) -> Option<Principal> {
+        Some(self.0.clone())
+    }
+    async fn authenticate(&self, _: PresentedCredential<'_>) -> Result<Principal, Rejection> {
+        Ok(self.0.clone())
+    }
+}
+
+/// A service that does nothing, and allocates nothing.
+#[derive(Debug, Clone)]
+struct Nothing;
+
+impl Service<Request<Body>> for Nothing {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        ready(Ok(Response::new(Body::default())))
+    }
+}
+
 /// R-88: on each way through the layers the service that was polled ready is the one that is called.
 #[tokio::test]
 async fn the_ready_service_is_the_one_called() {
@@ -108,13 +141,15 @@ fn the_layer_is_ready_when_the_service_is() {
 /// R-88: a refusal gives back what `poll_ready` had reserved; a client that is refused cannot hold a slot.
 #[tokio::test]
 async fn a_refusal_holds_no_permit() {
+    let rotate = Requirement::permission("keys:rotate");
     let service = ServiceBuilder::new()
         .layer(layer(Desk::new()))
+        .layer(RequireLayer::new(catalog().compile(&rotate).unwrap()))
         .layer(ConcurrencyLimitLayer::new(1))
         .service(service_fn(echo));
     // Each clone stands for a connection that stays open after it was refused.
     let mut connections = Vec::new();
-    for request in [bare(), bearer("CANARY.bad"), bearer(DOWN)] {
+    for request in [bare(), bearer("CANARY.bad"), bearer(DOWN), bearer(GOOD)] {
         let mut connection = service.clone();
         connection
             .ready()
@@ -260,6 +295,32 @@ async fn tokio_keeps_the_deadline() {
         .unwrap();
     let response = auth.layer(service_fn(echo)).oneshot(bearer(FRESH)).await;
     assert_eq!(response.unwrap().status(), 503);
+}
+
+/// A recalled credential costs what its two entries in the extensions cost, and not one allocation more: no boxed
+/// future, no task, no copy of the credential.
+#[test]
+fn a_recalled_credential_allocates_nothing_but_its_extensions() {
+    #[derive(Clone)]
+    struct Marker(#[expect(dead_code, reason = "as large as a handle")] Arc<()>);
+
+    let desk = Arc::new(Desk::new());
+    let principal = desk.principal("billing", &["reader"]);
+    let marker = Marker(Arc::new(()));
+    let mut request = bare();
+    let entries = allocation_counter::measure(|| {
+        request.extensions_mut().insert(marker);
+        request.extensions_mut().insert(principal.clone());
+    });
+    let auth = fountain_tower::AuthLayer::builder(Arc::new(Remembers(principal)))
+        .timer(Arc::new(Hand::default()))
+        .build()
+        .unwrap();
+    let mut service = auth.layer(Nothing);
+    let request = with(&[("x-api-key", GOOD.as_bytes()), ("accept", b"*/*")]);
+    let mut future = None;
+    let call = allocation_counter::measure(|| future = Some(service.call(request)));
+    assert_eq!(call.count_total, entries.count_total);
 }
 
 /// The layers can be shared between threads, and need no `Debug` of what they wrap.

@@ -28,6 +28,8 @@ pub(crate) const FRESH: &str = "CANARY.fresh.token";
 pub(crate) const DOWN: &str = "CANARY.down.token";
 /// A key that was rotated and ends at [`ENDS_AT`].
 pub(crate) const ROTATED: &str = "fnt_test_CANARYrotated";
+/// The same, not seen before.
+pub(crate) const ROTATED_FRESH: &str = "fnt_test_CANARYrotatedfresh";
 pub(crate) const ENDS_AT: i64 = 1_700_000_000;
 
 /// The authenticator: recalls some credentials, verifies others, refuses the rest.
@@ -95,6 +97,7 @@ impl Authenticator for Desk {
         Yield(self.waits).await;
         match credential {
             PresentedCredential::AccessToken(FRESH) => Ok(self.principal("fresh", &["reader"])),
+            PresentedCredential::ApiKey(ROTATED_FRESH) => Ok(self.principal("rotated", &[])),
             PresentedCredential::AccessToken(DOWN) => {
                 Err(Rejection::unavailable(Reason::StoreUnavailable))
             }
