@@ -139,8 +139,8 @@ fn the_layer_is_ready_when_the_service_is() {
 }
 
 /// a refusal gives back what `poll_ready` had reserved; a client that is refused cannot hold a slot.
-#[tokio::test]
-async fn a_refusal_holds_no_permit() {
+#[test]
+fn a_refusal_holds_no_permit() {
     let rotate = Requirement::permission("keys:rotate");
     let service = ServiceBuilder::new()
         .layer(layer(Desk::new()))
@@ -150,20 +150,19 @@ async fn a_refusal_holds_no_permit() {
     // Each clone stands for a connection that stays open after it was refused.
     let mut connections = Vec::new();
     for request in [bare(), bearer("CANARY.bad"), bearer(DOWN), bearer(GOOD)] {
-        let mut connection = service.clone();
-        connection
-            .ready()
-            .await
-            .unwrap()
-            .call(request)
-            .await
-            .unwrap();
+        let mut connection = mock::Spawn::new(service.clone());
+        assert_ready_ok!(
+            connection.poll_ready(),
+            "a refused connection holds the only permit"
+        );
+        let mut answer = tokio_test::task::spawn(connection.call(request));
+        assert_ne!(assert_ready!(answer.poll()).unwrap().status(), 200);
+        drop(answer);
         connections.push(connection);
     }
-    let mut last = service.clone();
-    let mut ready = tokio_test::task::spawn(last.ready());
-    assert!(
-        ready.poll().is_ready(),
+    let mut last = mock::Spawn::new(service);
+    assert_ready_ok!(
+        last.poll_ready(),
         "a refused connection holds the only permit"
     );
 }
@@ -293,8 +292,9 @@ async fn tokio_keeps_the_deadline() {
         .deadline(Duration::from_millis(1))
         .build()
         .unwrap();
-    let response = auth.layer(service_fn(echo)).oneshot(bearer(FRESH)).await;
-    assert_eq!(response.unwrap().status(), 503);
+    let call = auth.layer(service_fn(echo)).oneshot(bearer(FRESH));
+    let response = tokio::time::timeout(Duration::from_secs(1), call).await;
+    assert_eq!(response.expect("the deadline").unwrap().status(), 503);
 }
 
 /// A recalled credential costs what its two entries in the extensions cost, and not one allocation more: no boxed
