@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use fountain_core::authenticate::{Authenticator, PresentedCredential};
-use fountain_core::{Principal, Rejection};
+use fountain_core::{Fountain, Principal, Rejection};
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderName, Request, Response};
 use tower_layer::Layer;
@@ -104,7 +104,16 @@ pub struct AuthLayer<R = ProblemJson> {
 }
 
 impl AuthLayer {
-    /// Starts a layer that asks this authenticator, answers with [`ProblemJson`] and refuses who shows no credential.
+    /// Starts a layer in front of this [`Fountain`], with its roles, its clock and the brand of its keys.
+    #[must_use]
+    pub fn for_fountain(fountain: &Fountain) -> AuthLayerBuilder {
+        AuthLayerBuilder::new(Arc::new(fountain.clone()))
+            .roles(fountain.roles().clone())
+            .clock(Arc::clone(fountain.clock()))
+            .api_key_brand(fountain.api_keys().format().brand())
+    }
+
+    /// Starts a layer that asks an authenticator of the host's own, answers with [`ProblemJson`] and refuses who shows no credential.
     #[must_use]
     pub fn builder(authenticator: Arc<dyn Authenticator>) -> AuthLayerBuilder {
         AuthLayerBuilder::new(authenticator)

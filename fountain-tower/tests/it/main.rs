@@ -6,6 +6,7 @@ mod answers;
 mod axum_app;
 mod canary;
 mod contract;
+mod fountain;
 mod grpc;
 mod jwks;
 #[cfg(feature = "stack")]
