@@ -1,6 +1,6 @@
-#![cfg_attr(feature = "axum", doc = include_str!("../README.md"))]
+#![cfg_attr(all(feature = "axum", feature = "tokio"), doc = include_str!("../README.md"))]
 #![cfg_attr(
-    not(feature = "axum"),
+    not(all(feature = "axum", feature = "tokio")),
     doc = "Fountain for tower: authentication and authorisation layers on `http` types."
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -13,8 +13,8 @@ use proptest::prelude::*;
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::support::{
-    ADMIN, Body, DOWN, Desk, ENDS_AT, FRESH, GOOD, ROTATED, ROTATED_FRESH, bare, bearer, catalog,
-    layer, with,
+    ADMIN, Body, DOWN, Desk, ENDS_AT, FRESH, GOOD, Hand, ROTATED, ROTATED_FRESH, bare, bearer,
+    catalog, layer, with,
 };
 
 type Answer = (u16, HeaderMap, Bytes);
@@ -191,6 +191,7 @@ async fn inbound_identity_headers_never_arrive() {
 #[tokio::test]
 async fn a_host_chooses_what_is_stripped_even_the_credential() {
     let auth = AuthLayer::builder(Arc::new(Desk::new()))
+        .timer(Arc::new(Hand::default()))
         .identity_headers(["X-Company-User", "Authorization"])
         .build()
         .unwrap();
@@ -293,6 +294,7 @@ fn a_handler_can_refuse_in_the_same_form() {
 #[test]
 fn every_mistake_of_a_builder_is_told_at_once() {
     let error = AuthLayer::builder(Arc::new(Desk::new()))
+        .timer(Arc::new(Hand::default()))
         .realm("a\"b")
         .problem_types("a b")
         .api_key_brand("f_t")
@@ -301,6 +303,16 @@ fn every_mistake_of_a_builder_is_told_at_once() {
         .build()
         .unwrap_err();
     assert_eq!(error.iter().count(), 5, "{error}");
+}
+
+/// R-90: without tokio there is no deadline by itself, and no layer without a deadline.
+#[cfg(not(feature = "tokio"))]
+#[test]
+fn a_layer_without_a_timer_is_not_built() {
+    let error = AuthLayer::builder(Arc::new(Desk::new()))
+        .build()
+        .unwrap_err();
+    assert!(error.to_string().contains("timer is missing"), "{error}");
 }
 
 proptest! {

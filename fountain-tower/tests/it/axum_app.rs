@@ -10,7 +10,7 @@ use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use tower::ServiceExt;
 
-use crate::support::{ADMIN, Desk, FRESH, GOOD, catalog, layer};
+use crate::support::{ADMIN, Desk, FRESH, GOOD, Hand, catalog, layer};
 
 struct RotateKeys;
 
@@ -154,6 +154,7 @@ async fn without_the_layer_extractors_say_what_to_add() {
 #[tokio::test]
 async fn a_witness_without_a_catalogue_says_what_to_add() {
     let auth = fountain_tower::AuthLayer::builder(std::sync::Arc::new(Desk::new()))
+        .timer(std::sync::Arc::new(Hand::default()))
         .build()
         .unwrap();
     let (status, body) = ask(routes().layer(auth), "POST", "/rotate", Some(ADMIN)).await;

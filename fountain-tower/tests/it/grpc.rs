@@ -8,10 +8,11 @@ use fountain_tower::{Grpc, RequireLayer};
 use http::{Request, Response};
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::support::{ADMIN, Body, DOWN, Desk, FRESH, GOOD, bare, bearer, catalog, with};
+use crate::support::{ADMIN, Body, DOWN, Desk, FRESH, GOOD, Hand, bare, bearer, catalog, with};
 
 async fn call(request: Request<Body>) -> Response<Body> {
     let auth = fountain_tower::AuthLayer::builder(std::sync::Arc::new(Desk::waiting(1)))
+        .timer(std::sync::Arc::new(Hand::default()))
         .responder(Grpc)
         .build()
         .unwrap();
@@ -148,6 +149,7 @@ mod tonic_service {
         {
         }
         let auth = fountain_tower::AuthLayer::builder(std::sync::Arc::new(Desk::new()))
+            .timer(std::sync::Arc::new(Hand::default()))
             .responder(Grpc)
             .build()
             .unwrap();
