@@ -244,7 +244,7 @@ impl<'a> Reader<'a> {
             Some(b't') => self.literal("true"),
             Some(b'f') => self.literal("false"),
             Some(b'n') => self.literal("null"),
-            Some(_) => self.number().map(drop),
+            Some(_) => self.double(),
             None => Err(Fault::Malformed),
         }
     }
@@ -278,6 +278,16 @@ impl<'a> Reader<'a> {
             return Err(Fault::Malformed);
         }
         self.slice(start, self.at)
+    }
+
+    /// A number that a double holds, as RFC 7493 section 2.2 asks: other readers refuse `1e400`, or take it for infinity.
+    fn double(&mut self) -> Result<(), Fault> {
+        let number = self.number()?;
+        // Without an exponent its 64 bytes are far from the largest double.
+        if number.contains(['e', 'E']) && serde_json::from_str::<f64>(number).is_err() {
+            return Err(Fault::Malformed);
+        }
+        Ok(())
     }
 
     /// At least one digit.

@@ -159,7 +159,7 @@ impl AccessClaims {
                 "amr" => found.assurance.amr = names(value)?,
                 "auth_time" => found.assurance.auth_time = Some(date::read(value)?),
                 _ => {
-                    // Checked by `raw` already: what serde_json still refuses is a number that no double holds.
+                    // Checked by `raw` already, so that serde_json has nothing to refuse.
                     let json = serde_json::from_str(value.raw()?).map_err(|_| Reason::TokenJson)?;
                     found.extra.insert(name.to_owned(), json);
                 }

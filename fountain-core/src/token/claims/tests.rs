@@ -401,6 +401,7 @@ proptest! {
         scopes in prop::option::of(prop::collection::vec("[!#-\\[\\]-~]{1,20}", 0..4)),
         micros in 1..253_402_207_200_000_000_i64,
         extra in prop::collection::btree_map("x[^\\p{Cc}]{0,9}", "(?s).{0,9}", 0..3),
+        double in prop::num::f64::NORMAL | prop::num::f64::SUBNORMAL | prop::num::f64::ZERO,
     ) {
         let mut claims = claims();
         claims.subject = Subject::new(subject).unwrap();
@@ -409,6 +410,7 @@ proptest! {
         claims.scopes = scopes;
         claims.issued_at = Timestamp::from_unix_micros(micros);
         claims.extra = extra.into_iter().map(|(name, value)| (name, value.into())).collect();
+        claims.extra.insert("double".to_owned(), double.into());
         let payload = claims.encode().unwrap();
         let peer: Json = serde_json::from_slice(&payload).unwrap();
         prop_assert_eq!(peer["sub"].as_str(), Some(claims.subject.as_str()));
