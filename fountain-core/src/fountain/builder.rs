@@ -369,7 +369,6 @@ impl FountainBuilder {
                     .clock(self.clock.clone())
                     .random(self.random.clone())
                     .trust(trust.clone())
-                    .longest_token_life(self.access_life.max(Duration::from_secs(1)))
                     .build(),
             )
         });

@@ -1,7 +1,9 @@
 use serde::Serialize;
 
 use super::issue::texts_unless_empty;
-use super::{AccessClaims, Revocation, RevokeOutcome, Tokens, refresh_text, verify_access};
+use super::{
+    AccessClaims, Revocation, RevokeOutcome, TokenRules, Tokens, refresh_text, verify_access,
+};
 use crate::audit::{AuditAction, AuditEvent};
 use crate::change::RevocationKey;
 use crate::clock::Timestamp;
@@ -159,7 +161,8 @@ impl Tokens {
         self.revoke_key(
             RevocationKey::Token { issuer, id },
             now,
-            expires_at + self.rules.leeway(),
+            // Of whoever's verifier: the token may be another issuer's.
+            expires_at + TokenRules::MAX_LEEWAY,
             event,
         )
         .await
@@ -193,7 +196,8 @@ impl Tokens {
             subject: subject.clone(),
         };
         let event = self.event(now, tenant, actor)?.target("subject", subject);
-        self.revoke_key(key, now.next_second(), self.last_access_expiry(now), event)
+        let until = Self::last_expiry_of_any_issuer(now);
+        self.revoke_key(key, now.next_second(), until, event)
             .await?;
         Ok(ended)
     }

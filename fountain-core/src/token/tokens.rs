@@ -121,6 +121,12 @@ impl Tokens {
         now + self.rules.max_life() + self.rules.leeway() + self.rules.leeway()
     }
 
+    /// From when on no access token of any issuer that exists now can be alive: a subject may hold tokens of other
+    /// issuers as well, whose rules allow a longer life than ours, up to the bounds that all rules have.
+    pub(super) fn last_expiry_of_any_issuer(now: Timestamp) -> Timestamp {
+        now + TokenRules::MAX_LIFE + TokenRules::MAX_LEEWAY + TokenRules::MAX_LEEWAY
+    }
+
     pub(super) fn forget_family(&self, tenant: &Tenant, id: &FamilyId) {
         self.trust.forget(&RevocationKey::Family {
             tenant: tenant.clone(),
