@@ -102,7 +102,8 @@ impl NewApiKey {
         self
     }
 
-    /// It rotates by itself.
+    /// When it is to be rotated, and with which overlap: kept in its record. The host calls
+    /// [`ApiKeys::rotate`](super::ApiKeys::rotate) then, since it is the host that hands over the new text.
     #[must_use]
     pub fn rotation(mut self, schedule: RotationSchedule) -> Self {
         self.rotation = Some(schedule);
