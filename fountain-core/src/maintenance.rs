@@ -43,6 +43,9 @@ impl Maintenance {
     const BATCH: usize = 1_000;
     /// How long an ended family is kept, so that a replay of its tokens is still known as one: an hour.
     const FAMILY_RETENTION: Duration = Duration::from_secs(3_600);
+    /// How long a revocation is kept after nothing that it is about can be alive: 12 hours. Tokens of a revoked
+    /// credential would work again on every other node if one whose clock had jumped ahead forgot it early (F-30).
+    const REVOCATION_RETENTION: Duration = Duration::from_secs(12 * 3_600);
     /// Batches in one tick at most, so that a tick is bounded.
     const BATCHES: usize = 20;
 
@@ -88,8 +91,8 @@ impl Fountain {
     /// Does what is due. Call it about once a second, on every node; it does the slower chores once a minute.
     ///
     /// Every second: reads the change feed. Every minute: the signing keys' next step, notes of last use, and
-    /// removal in bounded batches of what has ended: token families an hour after, revocations when nothing that
-    /// they are about can be alive, API keys after their retention (R-101).
+    /// removal in bounded batches of what has ended: token families an hour after, revocations 12 hours after
+    /// anything that they are about can be alive, API keys after their retention (R-101).
     ///
     /// ```no_run
     /// # async fn example(fountain: fountain_core::Fountain) {
@@ -164,7 +167,7 @@ async fn purge(services: &Services) -> Result<u64, StoreError> {
                 .await?
             + maintenance
                 .revocations
-                .purge(now, Maintenance::BATCH)
+                .purge(now - Maintenance::REVOCATION_RETENTION, Maintenance::BATCH)
                 .await?;
         purged += removed;
         if removed == 0 {

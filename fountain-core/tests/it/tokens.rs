@@ -685,3 +685,21 @@ async fn ended_families_and_revocations_are_removed() {
     assert!(refresh(&node, &other.refresh_token).await.is_err());
     assert!(node.clock.now() > other.family_expires_at);
 }
+
+/// F-30, R-21
+#[tokio::test]
+async fn a_node_whose_clock_jumped_ahead_forgets_no_revocation_for_the_others() {
+    let node = node().await;
+    let alone = node.fountain.tokens().issue_access(&alice()).await.unwrap();
+    let text = alone.access_token.expose();
+    let tenant = Tenant::default();
+    let tokens = node.fountain.tokens();
+    tokens.revoke(&Actor::System, &tenant, text).await.unwrap();
+
+    // The jump has purged by the time that the clock is right again.
+    let right = node.clock.now();
+    node.clock.jump_to(right + Duration::from_secs(3_600));
+    assert!(node.fountain.tick().await.unwrap().chores);
+    node.clock.jump_to(right);
+    assert!(tokens.verify(text).await.is_err());
+}
