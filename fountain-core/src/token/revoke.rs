@@ -85,17 +85,19 @@ impl Tokens {
                 None => Ok(()),
             };
         }
-        match self.claims_for_revocation(token, tenant, now).await? {
-            None => Ok(()),
-            Some(AccessClaims {
-                family: Some(family),
-                ..
-            }) => self.revoke_family(actor, tenant, &family).await.map(drop),
-            Some(claims) => self
-                .revoke_id(actor, tenant, claims.issuer, claims.id, claims.expires_at)
-                .await
-                .map(drop),
+        let Some(claims) = self.claims_for_revocation(token, tenant, now).await? else {
+            return Ok(());
+        };
+        if let Some(family) = &claims.family
+            && self.revoke_family(actor, tenant, family).await?
+        {
+            return Ok(());
         }
+        // Without a family, or with one that is no more to be ended: it may have been forgotten before this token
+        // ends, or have ended in a `revoke_subject` that did not come to the access tokens.
+        self.revoke_id(actor, tenant, claims.issuer, claims.id, claims.expires_at)
+            .await
+            .map(drop)
     }
 
     /// The claims of a genuine access token of the tenant; none for anything else.

@@ -423,6 +423,29 @@ async fn revoking_any_token_of_a_family_ends_all_of_it_and_unknown_ones_are_no_e
     }
 }
 
+/// an answer that nothing is left to revoke is true also when the family was forgotten before the token ends.
+#[tokio::test]
+async fn an_access_token_that_outlives_its_family_is_still_revoked() {
+    let hour = Duration::from_secs(3_600);
+    let node = node_with(|builder| {
+        builder
+            .access_life(hour * 24)
+            .refresh(RefreshRules::aal1().absolute_life(hour).idle_life(hour))
+    })
+    .await;
+    let issued = issue(&node, alice()).await;
+    node.clock.advance(hour * 2 + Duration::from_secs(1));
+    assert_eq!(node.fountain.tick().await.unwrap().purged, 1);
+    assert!(accepted(&node, &issued).await);
+    let text = issued.access.access_token.expose();
+    let tokens = node.fountain.tokens();
+    tokens
+        .revoke(&Actor::System, &Tenant::default(), text)
+        .await
+        .unwrap();
+    assert!(!accepted(&node, &issued).await);
+}
+
 #[tokio::test]
 async fn an_access_token_alone_ends_by_its_id_and_others_live_on() {
     let node = node().await;
