@@ -189,6 +189,11 @@ impl Subjects {
 
     /// Enables a disabled subject again, with the roles it had. Idempotent.
     ///
+    /// Its token families go on as well: refresh tokens are refused while a subject is disabled, not ended.
+    ///
+    /// # Security
+    /// After a theft, end them with [`Tokens::revoke_subject`](crate::token::Tokens::revoke_subject) before this.
+    ///
     /// # Errors
     /// `NotFound` when there is no such subject in this tenant; `Forbidden` when its roles permit more than `by`
     /// may do; `Unavailable` when the store does not answer.
