@@ -6,6 +6,8 @@ use aws_lc_rs::digest;
 
 use crate::error::{Error, ErrorKind};
 use crate::random::Random;
+use crate::secret::SecretBytes;
+use crate::signing::{Algorithm, KeyError, VerifyingKey};
 
 /// Predictable "randomness" from a seed, for tests that must repeat. Never wire it into a service.
 ///
@@ -64,4 +66,35 @@ impl Random for InsecureFailingRandom {
     fn fill(&self, _buffer: &mut [u8]) -> Result<(), Error> {
         Err(Error::new(ErrorKind::Entropy))
     }
+}
+
+/// A key that verifies HMACs under a secret that anybody could guess, such as the one of zero bytes that published
+/// test vectors use. Never trust such a key: whoever guesses the secret signs with it.
+///
+/// Only the question whether the secret can be guessed is left out: it still must be as long as the algorithm's hash
+/// (32, 48 or 64 bytes) and no key of another kind (R-03).
+///
+/// ```
+/// use fountain_core::SecretBytes;
+/// use fountain_core::danger::insecure_hmac_key;
+/// use fountain_core::signing::{Algorithm, VerifyingKey};
+///
+/// let zeroes = SecretBytes::new(vec![0; 32]);
+/// assert!(VerifyingKey::from_secret(Algorithm::Hs256, &zeroes).is_err());
+/// assert!(insecure_hmac_key(Algorithm::Hs256, &zeroes).is_ok());
+///
+/// // 32 bytes are too few for the longer hash, whatever they are
+/// assert!(insecure_hmac_key(Algorithm::Hs384, &zeroes).is_err());
+/// ```
+///
+/// # Errors
+/// `Format` when the algorithm is not symmetric or the secret is a key of another kind, `Weak` when it is too short.
+///
+/// # Security
+/// For test vectors only.
+pub fn insecure_hmac_key(
+    algorithm: Algorithm,
+    secret: &SecretBytes,
+) -> Result<VerifyingKey, KeyError> {
+    VerifyingKey::from_guessable_secret(algorithm, secret)
 }

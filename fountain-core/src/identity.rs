@@ -90,12 +90,14 @@ text_type!(
 );
 
 text_type!(
-    /// The id of a signing key (`kid`), an opaque map key (R-13). 1 to 128 bytes of `[A-Za-z0-9._~-]`;
+    /// The id of a signing key (`kid`), an opaque map key (R-13). 1 to 128 bytes of `[A-Za-z0-9._~@-]`;
     /// ours are RFC 7638 thumbprints.
+    ///
+    /// `@` is for other issuers' keys, whose ids are often addresses, as in the examples of RFC 7520.
     Kid,
     "kid",
-    |t| is_all(t, 1, 128, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b'-')),
-    "write 1 to 128 characters of A-Z, a-z, 0-9, '.', '_', '~', '-'"
+    |t| is_all(t, 1, 128, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b'@' | b'-')),
+    "write 1 to 128 characters of A-Z, a-z, 0-9, '.', '_', '~', '@', '-'"
 );
 
 text_type!(
@@ -290,6 +292,36 @@ mod tests {
     fn an_issuer_has_no_blank_and_is_not_empty() {
         for bad in ["", "https://a b", "https://a\n", "https://ä"] {
             assert!(Issuer::new(bad).is_err());
+        }
+    }
+
+    /// R-13, B-12
+    #[test]
+    fn a_kid_may_be_an_address_and_nothing_that_a_path_a_query_or_a_shell_reads() {
+        for good in [
+            "bilbo.baggins@hobbiton.example",
+            "@",
+            "A.z_0~9-",
+            &"k".repeat(128),
+        ] {
+            assert!(Kid::new(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "../../dev/null",
+            "k' OR 1=1--",
+            "$(id)",
+            "a b",
+            "a\0",
+            "a%40b",
+            "a:b",
+            "a+b",
+            "ä@b",
+            "a\"b",
+            "a\\b",
+            &"k".repeat(129),
+        ] {
+            assert!(Kid::new(bad).is_err(), "{bad}");
         }
     }
 

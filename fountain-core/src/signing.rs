@@ -9,6 +9,8 @@ mod key;
 mod ring;
 mod store;
 
+use algorithm::{Curve, Family};
+
 pub use crate::identity::Kid;
 pub use algorithm::Algorithm;
 pub use jwk::Jwk;

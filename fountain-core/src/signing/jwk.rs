@@ -8,7 +8,7 @@ use aws_lc_rs::rsa::KeyPairComponents;
 use aws_lc_rs::signature::{RsaKeyPair, RsaPublicKeyComponents};
 
 use super::key::PublicNumbers;
-use super::{Algorithm, KeyError, Kid, SigningKey, VerifyingKey};
+use super::{Algorithm, Family, KeyError, Kid, SigningKey, VerifyingKey};
 use crate::json::{Fault, Limits, Value, read_object};
 use crate::secret::SecretBytes;
 
@@ -92,9 +92,9 @@ impl VerifyingKey {
             PublicNumbers::Edwards(x) => {
                 format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, base64url(x))
             }
-            PublicNumbers::Curve { x, y } => format!(
+            PublicNumbers::Curve { curve, x, y } => format!(
                 r#"{{"crv":"{}","kty":"EC","x":"{}","y":"{}"}}"#,
-                curve_name(self.algorithm()),
+                curve.name(),
                 base64url(x),
                 base64url(y)
             ),
@@ -118,9 +118,9 @@ impl VerifyingKey {
             PublicNumbers::Edwards(x) => {
                 format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{}""#, base64url(x))
             }
-            PublicNumbers::Curve { x, y } => format!(
+            PublicNumbers::Curve { curve, x, y } => format!(
                 r#"{{"kty":"EC","crv":"{}","x":"{}","y":"{}""#,
-                curve_name(self.algorithm()),
+                curve.name(),
                 base64url(x),
                 base64url(y)
             ),
@@ -212,7 +212,7 @@ impl<'a> Members<'a> {
             "kid" => {
                 self.kid = Some(Kid::new(value.string()?).map_err(|_| {
                     KeyError::Jwk(
-                        "its `kid` is not 1 to 128 characters of A-Z, a-z, 0-9, '.', '_', '~', '-'",
+                        "its `kid` is not 1 to 128 characters of A-Z, a-z, 0-9, '.', '_', '~', '@', '-'",
                     )
                 })?);
                 return Ok(());
@@ -289,11 +289,21 @@ impl<'a> Members<'a> {
             ("OKP", Some("Ed25519")) => &[Algorithm::EdDsa, Algorithm::Ed25519],
             ("EC", Some("P-256")) => &[Algorithm::Es256],
             ("EC", Some("P-384")) => &[Algorithm::Es384],
+            ("EC", Some("P-521")) => &[Algorithm::Es512],
             ("OKP" | "EC", _) => {
-                return Err(KeyError::Jwk("its `crv` is not Ed25519, P-256 or P-384"));
+                return Err(KeyError::Jwk(
+                    "its `crv` is not Ed25519, P-256, P-384 or P-521",
+                ));
             }
-            ("RSA", _) => &[Algorithm::Rs256, Algorithm::Ps256],
-            ("oct", _) => &[Algorithm::Hs256],
+            ("RSA", _) => &[
+                Algorithm::Rs256,
+                Algorithm::Rs384,
+                Algorithm::Rs512,
+                Algorithm::Ps256,
+                Algorithm::Ps384,
+                Algorithm::Ps512,
+            ],
+            ("oct", _) => &[Algorithm::Hs256, Algorithm::Hs384, Algorithm::Hs512],
             _ => return Err(KeyError::Jwk("its `kty` is not OKP, EC, RSA or oct")),
         };
         let named = match self.alg.as_deref() {
@@ -307,7 +317,8 @@ impl<'a> Members<'a> {
                 return Err(KeyError::Jwk("its `alg` is not the one that is wanted"));
             }
             (Some(algorithm), _, _) | (None, Some(algorithm), _) => algorithm,
-            (None, None, [only]) if !only.is_symmetric() => *only,
+            // a curve other than Ed25519 has one algorithm
+            (None, None, [only]) => *only,
             // RFC 8037 knew this name only
             (None, None, [Algorithm::EdDsa, ..]) => Algorithm::EdDsa,
             (None, None, _) => {
@@ -326,21 +337,22 @@ impl<'a> Members<'a> {
     }
 
     fn numbers(&self, algorithm: Algorithm) -> Result<PublicNumbers, KeyError> {
-        Ok(match algorithm {
-            Algorithm::EdDsa | Algorithm::Ed25519 => PublicNumbers::Edwards(
+        Ok(match algorithm.family() {
+            Family::Edwards => PublicNumbers::Edwards(
                 public(&self.x)?
                     .try_into()
                     .map_err(|_| KeyError::Jwk("an Ed25519 `x` has 32 bytes"))?,
             ),
-            Algorithm::Es256 | Algorithm::Es384 => PublicNumbers::Curve {
+            Family::Curve(curve) => PublicNumbers::Curve {
+                curve,
                 x: public(&self.x)?,
                 y: public(&self.y)?,
             },
-            Algorithm::Rs256 | Algorithm::Ps256 => PublicNumbers::Rsa {
+            Family::Rsa => PublicNumbers::Rsa {
                 n: public(&self.n)?,
                 e: public(&self.e)?,
             },
-            Algorithm::Hs256 => return Err(KeyError::Mismatch { algorithm }),
+            Family::Secret => return Err(KeyError::Mismatch { algorithm }),
         })
     }
 
@@ -356,7 +368,9 @@ impl<'a> Members<'a> {
         let d = secret(&self.d)?;
         let key = match numbers {
             PublicNumbers::Edwards(_) => SigningKey::from_edwards_seed(algorithm, d.expose())?,
-            PublicNumbers::Curve { .. } => SigningKey::from_scalar(algorithm, d.expose())?,
+            PublicNumbers::Curve { curve, .. } => {
+                SigningKey::from_scalar(algorithm, *curve, d.expose())?
+            }
             PublicNumbers::Rsa { n, e } => self.rsa(algorithm, n, e, &d)?,
         };
         if key.verifying_key().numbers() == Some(numbers) {
@@ -437,13 +451,6 @@ fn secret(member: &Option<Cow<'_, str>>) -> Result<SecretBytes, KeyError> {
 
 fn base64url(bytes: &[u8]) -> String {
     base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes)
-}
-
-const fn curve_name(algorithm: Algorithm) -> &'static str {
-    match algorithm {
-        Algorithm::Es384 => "P-384",
-        _ => "P-256",
-    }
 }
 
 impl fmt::Debug for Members<'_> {

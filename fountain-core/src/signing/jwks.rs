@@ -3,7 +3,7 @@ use std::collections::hash_map::Entry;
 
 use foldhash::fast::RandomState;
 
-use super::{Algorithm, Jwk, KeyError, Kid, VerifyingKey};
+use super::{Algorithm, Family, Jwk, KeyError, Kid, VerifyingKey};
 use crate::json::{Fault, Limits, read_object};
 
 /// The keys of another issuer, as its JWK set holds them (RFC 7517 section 5), found by `kid`.
@@ -78,7 +78,7 @@ impl Jwks {
         let texts = texts.ok_or(KeyError::Jwk("the set has no member `keys`"))?;
         let mut rsa = algorithms
             .iter()
-            .filter(|algorithm| matches!(algorithm, Algorithm::Rs256 | Algorithm::Ps256));
+            .filter(|algorithm| algorithm.family() == Family::Rsa);
         let only_rsa = rsa.next().filter(|_| rsa.next().is_none()).copied();
         Self::of(&texts, only_rsa)
     }
@@ -220,10 +220,11 @@ mod tests {
             let set = Jwks::parse_for(text.as_bytes(), algorithms).unwrap();
             set.find("r").map(VerifyingKey::algorithm)
         };
-        let (rs, ps) = (Algorithm::Rs256, Algorithm::Ps256);
+        let (rs, ps) = (Algorithm::Rs256, Algorithm::Ps512);
         assert_eq!(found(&[Algorithm::EdDsa, rs]), Some(rs));
         assert_eq!(found(&[ps]), Some(ps));
         assert_eq!(found(&[rs, ps]), None);
+        assert_eq!(found(&[rs, Algorithm::Rs384]), None);
         assert_eq!(found(&[Algorithm::EdDsa]), None);
         assert_eq!(found(&[]), None);
 

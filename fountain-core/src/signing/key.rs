@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
-    RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, VerificationAlgorithm,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519,
+    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
+    RSA_PSS_2048_8192_SHA512, VerificationAlgorithm,
 };
 
-use super::Algorithm;
+use super::{Algorithm, Curve, Family};
 use crate::error::{Error, Reason, Rejection};
 use crate::secret::SecretBytes;
 
@@ -60,8 +62,12 @@ enum Material {
 pub(super) enum PublicNumbers {
     /// The 32 bytes of RFC 8032.
     Edwards([u8; 32]),
-    /// Both coordinates, each as long as the field.
-    Curve { x: Vec<u8>, y: Vec<u8> },
+    /// The curve and both coordinates, each as long as its field.
+    Curve {
+        curve: Curve,
+        x: Vec<u8>,
+        y: Vec<u8>,
+    },
     /// Modulus and exponent.
     Rsa { n: Vec<u8>, e: Vec<u8> },
 }
@@ -93,11 +99,12 @@ impl VerifyingKey {
         Self::from_spki_der(algorithm, der.expose())
     }
 
-    /// The verifying side of a shared secret (HS256).
+    /// The verifying side of a shared secret (HS256, HS384, HS512).
     ///
     /// # Errors
     /// `Format` when the algorithm is not symmetric, or the secret is a key of another kind, such as a public
-    /// key in PEM form; `Weak` when it has fewer than 32 bytes or is one that anybody could guess.
+    /// key in PEM form; `Weak` when it is shorter than the algorithm's hash (32, 48 or 64 bytes) or is one that
+    /// anybody could guess.
     ///
     /// # Security
     /// Who can verify with a shared secret can also sign with it. Prefer an asymmetric algorithm.
@@ -116,8 +123,9 @@ impl VerifyingKey {
 
     /// Checks that `signature` is this key's over `message`.
     ///
-    /// The length is checked first and exactly: 64 bytes for Ed25519 and ES256, 96 for ES384, 32 for HS256
-    /// (compared in constant time), the modulus's length for RSA. A DER-encoded ECDSA signature is refused.
+    /// The length is checked first and exactly: 64 bytes for Ed25519 and ES256, 96 for ES384, 132 for ES512; 32, 48
+    /// and 64 for HS256, HS384 and HS512 (compared in constant time); the modulus's length for RSA. A DER-encoded
+    /// ECDSA signature is refused.
     ///
     /// # Errors
     /// When it is not. Why is not said.
@@ -145,14 +153,16 @@ impl VerifyingKey {
         algorithm: Algorithm,
         numbers: PublicNumbers,
     ) -> Result<Self, KeyError> {
-        let (encoded, signature_len) = match (&numbers, algorithm) {
-            (PublicNumbers::Edwards(bytes), Algorithm::EdDsa | Algorithm::Ed25519) => {
+        let (encoded, signature_len) = match (&numbers, algorithm.family()) {
+            (PublicNumbers::Edwards(bytes), Family::Edwards) => {
                 weak::check_edwards(bytes)?;
                 (bytes.to_vec(), 64)
             }
-            (PublicNumbers::Curve { x, y }, Algorithm::Es256) => (uncompressed(x, y, 32)?, 64),
-            (PublicNumbers::Curve { x, y }, Algorithm::Es384) => (uncompressed(x, y, 48)?, 96),
-            (PublicNumbers::Rsa { n, e }, Algorithm::Rs256 | Algorithm::Ps256) => {
+            (PublicNumbers::Curve { curve, x, y }, Family::Curve(wanted)) if *curve == wanted => {
+                let len = curve.field_bytes();
+                (uncompressed(x, y, len)?, 2 * len)
+            }
+            (PublicNumbers::Rsa { n, e }, Family::Rsa) => {
                 weak::check_rsa(n, e)?;
                 (der::rsa_public_key(n, e), n.len())
             }
@@ -167,11 +177,22 @@ impl VerifyingKey {
         })))
     }
 
+    /// As [`VerifyingKey::from_secret`], for a secret that may be guessed: see `danger::insecure_hmac_key`.
+    pub(crate) fn from_guessable_secret(
+        algorithm: Algorithm,
+        secret: &SecretBytes,
+    ) -> Result<Self, KeyError> {
+        Ok(Self::of_hmac(
+            algorithm,
+            weak::long_enough_hmac_key(algorithm, secret)?,
+        ))
+    }
+
     /// The verifying side of a secret that was checked.
     fn of_hmac(algorithm: Algorithm, key: hmac::Key) -> Self {
         Self(Arc::new(Inner {
             algorithm,
-            signature_len: 32,
+            signature_len: key.algorithm().tag_len(),
             material: Material::Secret(Box::new(key)),
         }))
     }
@@ -227,9 +248,16 @@ fn operation(algorithm: Algorithm) -> Result<&'static dyn VerificationAlgorithm,
         Algorithm::EdDsa | Algorithm::Ed25519 => &ED25519,
         Algorithm::Es256 => &ECDSA_P256_SHA256_FIXED,
         Algorithm::Es384 => &ECDSA_P384_SHA384_FIXED,
+        Algorithm::Es512 => &ECDSA_P521_SHA512_FIXED,
         Algorithm::Rs256 => &RSA_PKCS1_2048_8192_SHA256,
+        Algorithm::Rs384 => &RSA_PKCS1_2048_8192_SHA384,
+        Algorithm::Rs512 => &RSA_PKCS1_2048_8192_SHA512,
         Algorithm::Ps256 => &RSA_PSS_2048_8192_SHA256,
-        Algorithm::Hs256 => return Err(KeyError::Mismatch { algorithm }),
+        Algorithm::Ps384 => &RSA_PSS_2048_8192_SHA384,
+        Algorithm::Ps512 => &RSA_PSS_2048_8192_SHA512,
+        Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => {
+            return Err(KeyError::Mismatch { algorithm });
+        }
     })
 }
 

@@ -207,7 +207,7 @@ impl Header {
     /// Made once for a key: a verifier that knows its own keys' headers compares them instead of decoding.
     #[must_use]
     pub fn encode(algorithm: Algorithm, kid: &Kid, kind: TokenKind) -> String {
-        // None of the three holds a character that JSON escapes: two are constants, and a Kid has only [A-Za-z0-9._~-].
+        // None of the three holds a character that JSON escapes: two are constants, and a Kid has only [A-Za-z0-9._~@-].
         let typ = kind.typ();
         URL_SAFE_NO_PAD.encode_to_string(format!(
             r#"{{"alg":"{algorithm}","kid":"{kid}","typ":"{typ}"}}"#

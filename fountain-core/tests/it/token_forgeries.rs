@@ -63,56 +63,53 @@ fn public_forms() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+const SYMMETRIC: [(Algorithm, hmac::Algorithm); 3] = [
+    (Algorithm::Hs256, hmac::HMAC_SHA256),
+    (Algorithm::Hs384, hmac::HMAC_SHA384),
+    (Algorithm::Hs512, hmac::HMAC_SHA512),
+];
+
 /// R-02, B-02, B-03
 #[test]
 fn a_public_key_is_no_shared_secret() {
     for (form, secret) in public_forms() {
-        let header = json!({"alg": "HS256", "kid": "ES256", "typ": "at+jwt"}).to_string();
-        let input = format!("{}.{}", encode(&header), encode(claims().to_string()));
-        let tag = hmac::sign(
-            &hmac::Key::new(hmac::HMAC_SHA256, &secret),
-            input.as_bytes(),
-        );
-        let token = format!("{input}.{}", encode(tag));
-        assert_eq!(reason(&token), Reason::TokenAlgorithm, "{form}");
+        for (algorithm, hash) in SYMMETRIC {
+            let header = json!({"alg": algorithm, "kid": "ES256", "typ": "at+jwt"}).to_string();
+            let input = format!("{}.{}", encode(&header), encode(claims().to_string()));
+            let tag = hmac::sign(&hmac::Key::new(hash, &secret), input.as_bytes());
+            let token = format!("{input}.{}", encode(tag));
+            assert_eq!(reason(&token), Reason::TokenAlgorithm, "{form}");
 
-        // Where HS256 is allowed by mistake, the key still is what it is.
-        let rules = TokenRules::builder()
-            .issuer(ISSUER)
-            .audience("orders")
-            .max_life(Duration::from_secs(900));
-        let rules = rules.algorithm(Algorithm::Hs256).build().unwrap();
-        let refused = verify_access(&token, &rules, &WORLD.keys, NOW).unwrap_err();
-        assert_eq!(refused.reason(), Reason::TokenAlgorithmMismatch, "{form}");
+            // Where it is allowed by mistake, the key still is what it is.
+            let rules = TokenRules::builder()
+                .issuer(ISSUER)
+                .audience("orders")
+                .max_life(Duration::from_secs(900));
+            let rules = rules.algorithm(algorithm).build().unwrap();
+            let refused = verify_access(&token, &rules, &WORLD.keys, NOW).unwrap_err();
+            assert_eq!(refused.reason(), Reason::TokenAlgorithmMismatch, "{form}");
+        }
     }
 }
 
 /// R-02, B-04: each key verifies its own algorithm and no other, whichever the rules allow.
 #[test]
 fn only_the_diagonal_of_keys_and_algorithms_verifies() {
-    let all = [
-        Algorithm::EdDsa,
-        Algorithm::Ed25519,
-        Algorithm::Es256,
-        Algorithm::Es384,
-        Algorithm::Rs256,
-        Algorithm::Ps256,
-        Algorithm::Hs256,
-    ];
-    let keys: Vec<_> = all.iter().map(|algorithm| new_key(*algorithm)).collect();
-    for key in &keys {
-        let set = KeySet::new([trusted("k", key)], []).unwrap();
-        for named in all {
-            let rules = TokenRules::builder()
-                .issuer(ISSUER)
-                .audience("orders")
-                .max_life(Duration::from_secs(900));
-            let rules = rules.algorithm(named).build().unwrap();
-            for signer in &keys {
-                // Both the header as we write it and one that has to be read.
-                let known = format!("{{\"alg\":\"{named}\",\"kid\":\"k\",\"typ\":\"at+jwt\"}}");
-                for header in [known.clone(), format!("{known} ")] {
-                    let token = signed(signer, header, claims().to_string());
+    let keys = key_of_each();
+    assert_eq!(keys.len(), Algorithm::ALL.len());
+    for &named in Algorithm::ALL {
+        let rules = TokenRules::builder()
+            .issuer(ISSUER)
+            .audience("orders")
+            .max_life(Duration::from_secs(900));
+        let rules = rules.algorithm(named).build().unwrap();
+        for signer in &keys {
+            // Both the header as we write it and one that has to be read.
+            let known = format!("{{\"alg\":\"{named}\",\"kid\":\"k\",\"typ\":\"at+jwt\"}}");
+            for header in [known.clone(), format!("{known} ")] {
+                let token = signed(signer, header, claims().to_string());
+                for key in &keys {
+                    let set = KeySet::new([trusted("k", key)], []).unwrap();
                     let verified = verify_access(&token, &rules, &set, NOW);
                     let good = key.algorithm() == named && std::ptr::eq(signer, key);
                     assert_eq!(
@@ -344,21 +341,59 @@ fn a_known_header_gives_the_key_that_reading_it_gives() {
     }
 }
 
-/// B-02, R-03: HS256 works for whom it is meant.
+/// B-02, R-03: a shared secret works for whom it is meant.
 #[test]
 fn a_shared_secret_verifies_among_its_own_kind() {
-    let key = new_key(Algorithm::Hs256);
+    for (algorithm, _) in SYMMETRIC {
+        let key = new_key(algorithm);
+        let rules = TokenRules::builder()
+            .issuer(ISSUER)
+            .audience("orders")
+            .max_life(Duration::from_secs(900));
+        let rules = rules.algorithm(algorithm).build().unwrap();
+        let set = KeySet::new([trusted(algorithm.as_str(), &key)], []).unwrap();
+        let token = signed(&key, header(algorithm).to_string(), claims().to_string());
+        assert!(verify_access(&token, &rules, &set, NOW).is_ok());
+        assert_eq!(reason(&token), Reason::TokenAlgorithm);
+    }
+}
+
+/// R-05, B-06, B-07: P-521's numbers have 66 bytes and may be shorter than their place, never longer.
+#[test]
+fn an_es512_signature_is_two_numbers_of_66_bytes_in_range() {
+    let key = new_key(Algorithm::Es512);
     let rules = TokenRules::builder()
         .issuer(ISSUER)
         .audience("orders")
         .max_life(Duration::from_secs(900));
-    let rules = rules.algorithm(Algorithm::Hs256).build().unwrap();
-    let set = KeySet::new([trusted("HS256", &key)], []).unwrap();
-    let token = signed(
-        &key,
-        header(Algorithm::Hs256).to_string(),
-        claims().to_string(),
-    );
-    assert!(verify_access(&token, &rules, &set, NOW).is_ok());
-    assert_eq!(reason(&token), Reason::TokenAlgorithm);
+    let rules = rules.algorithm(Algorithm::Es512).build().unwrap();
+    let set = KeySet::new([trusted("ES512", &key)], []).unwrap();
+    let header = header(Algorithm::Es512).to_string();
+    let good = signed(&key, &header, claims().to_string());
+    assert!(verify_access(&good, &rules, &set, NOW).is_ok());
+    let signature = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .decode(good.rsplit('.').next().unwrap())
+        .unwrap();
+    let (r, s) = signature.split_at(66);
+    let zero = [0; 66];
+    for (name, bad) in [
+        ("r = s = 0", [zero, zero].concat()),
+        ("r = 0", [&zero[..], s].concat()),
+        ("s = 0", [r, &zero].concat()),
+        ("r far beyond n", [&[0xff; 66], s].concat()),
+        ("s far beyond n", [r, &[0xff; 66]].concat()),
+        ("r + 2^521", [&[r[0] | 2], &r[1..], s].concat()),
+        ("s + 2^521", [r, &[s[0] | 2], &s[1..]].concat()),
+        ("131 bytes", signature[..131].to_vec()),
+        ("133 bytes", [&signature[..], &[0]].concat()),
+        ("65 bytes each", [&r[1..], &s[1..]].concat()),
+        ("64 bytes each", [&r[2..], &s[2..]].concat()),
+        ("a zero in front of each", [&[0], r, &[0], s].concat()),
+        ("r and s swapped", [s, r].concat()),
+        ("nothing", Vec::new()),
+    ] {
+        let token = with_signature(&header, bad);
+        let refused = verify_access(&token, &rules, &set, NOW).unwrap_err();
+        assert_eq!(refused.reason(), Reason::TokenSignature, "{name}");
+    }
 }

@@ -1,99 +1,130 @@
 //! Project Wycheproof's JSON Web Signatures, against what a token goes through up to its claims.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use fountain_core::Reason;
-use fountain_core::signing::{Algorithm, Jwk};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fountain_core::danger::insecure_hmac_key;
+use fountain_core::signing::{Algorithm, Jwk, Kid, VerifyingKey};
 use fountain_core::token::{CompactToken, MAX_TOKEN_BYTES};
+use fountain_core::{Reason, SecretBytes};
 use serde_json::Value;
 
-/// Vectors that are marked valid and that Fountain refuses, each for a reason of its own.
-const DELIBERATE: &[(&str, &[u64])] = &[
-    ("signed with PS384 under a key for PS256", &[346, 350]),
-    ("under a key for ES521, which is no algorithm", &[347, 351]),
-    ("a character that is not base64url (R-07)", &[372, 373]),
-    (
-        "under a secret of 32 zero bytes (R-03)",
-        &[357, 358, 359, 376, 377],
-    ),
-    ("a kid with an '@' (R-13)", &[345, 349]),
+/// Vectors that are marked valid and that Fountain refuses, and why. It refuses no other.
+const DELIBERATE: [(u64, Reason); 6] = [
+    // signed with PS384, and the key says PS256
+    (346, Reason::TokenAlgorithmMismatch),
+    (350, Reason::TokenAlgorithmMismatch),
+    // the key says ES521, which is no algorithm
+    (347, Reason::TokenUnknownKey),
+    (351, Reason::TokenUnknownKey),
+    // a character that is not base64url
+    (372, Reason::TokenMalformed),
+    (373, Reason::TokenMalformed),
 ];
-
-/// Algorithms of the vectors that Fountain does not offer; four of the valid ones each.
-const NOT_OFFERED: [&str; 4] = ["RS384", "RS512", "PS384", "PS512"];
 
 /// B-03, B-06..B-09
 #[test]
-fn no_forged_wycheproof_signature_is_accepted() {
-    let Some(file) = vectors() else { return };
-    let vectors: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-    let deliberate: BTreeSet<u64> = DELIBERATE
-        .iter()
-        .flat_map(|(_, ids)| *ids)
-        .copied()
-        .collect();
-    let mut seen = 0;
-    let mut accepted_forgeries: Vec<u64> = Vec::new();
-    let mut refused_valid = BTreeSet::new();
-    let mut algorithm_not_offered = BTreeSet::new();
-    for group in vectors["testGroups"].as_array().unwrap() {
-        let key = group
-            .get("public")
-            .or_else(|| group.get("private"))
-            .unwrap()
-            .to_string();
-        for test in group["tests"].as_array().unwrap() {
-            seen += 1;
-            let id = test["tcId"].as_u64().unwrap();
-            // A few vectors are in the JSON form, which is an object and not a text.
-            let token = test["jws"]
-                .as_str()
-                .map_or_else(|| test["jws"].to_string(), str::to_owned);
-            match (test["result"].as_str().unwrap(), accept(&token, &key)) {
-                ("invalid", Ok(())) => accepted_forgeries.push(id),
-                ("valid", Err(Reason::TokenAlgorithm)) if !deliberate.contains(&id) => {
-                    algorithm_not_offered.insert(id);
-                }
-                ("valid", Err(_)) => drop(refused_valid.insert(id)),
-                ("valid", Ok(())) | ("invalid", Err(_)) => {}
-                (other, _) => panic!("{id}: unknown result {other}"),
-            }
+fn exactly_the_valid_wycheproof_signatures_are_accepted_but_for_six() {
+    let Some(vectors) = vectors() else { return };
+    let mut accepted_forgeries = Vec::new();
+    let mut refused_valid = BTreeMap::new();
+    for vector in &vectors {
+        match (vector.valid, accept(&vector.token, &vector.key)) {
+            (false, Ok(())) => accepted_forgeries.push(vector.id),
+            (true, Err(reason)) => drop(refused_valid.insert(vector.id, reason)),
+            (true, Ok(())) | (false, Err(_)) => {}
         }
     }
-    assert_eq!(seen, 401);
-    assert!(accepted_forgeries.is_empty(), "{accepted_forgeries:?}");
-    assert_eq!(refused_valid, deliberate);
-    assert_eq!(
-        algorithm_not_offered.len(),
-        4 * NOT_OFFERED.len(),
-        "{algorithm_not_offered:?}"
-    );
-    assert!(
-        NOT_OFFERED
-            .iter()
-            .all(|name| Algorithm::from_name(name).is_none())
-    );
+    assert_eq!(vectors.len(), 401);
+    assert_eq!(accepted_forgeries, [] as [u64; 0]);
+    assert_eq!(refused_valid, BTreeMap::from(DELIBERATE));
+}
+
+/// What is wrong with four of the six is the name in their key alone.
+#[test]
+fn a_refused_vector_is_accepted_once_its_key_names_the_algorithm_that_signed() {
+    let Some(vectors) = vectors() else { return };
+    let mut mended = 0;
+    for vector in &vectors {
+        let (wrong, right) = match vector.id {
+            346 | 350 => ("PS256", "PS384"),
+            347 | 351 => ("ES521", "ES512"),
+            _ => continue,
+        };
+        let key = vector.key.replace(wrong, right);
+        assert_eq!(accept(&vector.token, &key), Ok(()), "{}", vector.id);
+        mended += 1;
+    }
+    assert_eq!(mended, 4);
 }
 
 /// All that is asked of a token but its claims, which these vectors do not have.
 fn accept(token: &str, jwk: &str) -> Result<(), Reason> {
     let token = CompactToken::split(token, MAX_TOKEN_BYTES)?;
     let header = token.header()?;
-    let jwk = Jwk::parse(jwk.as_bytes()).map_err(|_| Reason::TokenUnknownKey)?;
-    if header.kid.as_ref() != jwk.kid() {
+    let (kid, key) = trusted(jwk).ok_or(Reason::TokenUnknownKey)?;
+    if header.kid != kid {
         return Err(Reason::TokenUnknownKey);
     }
-    if header.algorithm != jwk.key().algorithm() {
+    if header.algorithm != key.algorithm() {
         return Err(Reason::TokenAlgorithmMismatch);
     }
-    jwk.key()
-        .verify(token.signing_input(), &token.signature()?)?;
+    key.verify(token.signing_input(), &token.signature()?)?;
     token.payload().map(drop)
 }
 
-/// The file with the vectors, which the project may not contain; says so when there is none.
-fn vectors() -> Option<PathBuf> {
+/// The key of a vector, read as any other; except that a secret of zero bytes, which R-03 refuses and some of the
+/// vectors use, is let in, so that it is the signature that is judged.
+fn trusted(jwk: &str) -> Option<(Option<Kid>, VerifyingKey)> {
+    if let Ok(jwk) = Jwk::parse(jwk.as_bytes()) {
+        return Some((jwk.kid().cloned(), jwk.key().clone()));
+    }
+    let members: Value = serde_json::from_str(jwk).ok()?;
+    let text = |name: &str| members.get(name)?.as_str();
+    let secret = URL_SAFE_NO_PAD.decode(text("k")?).ok()?;
+    if text("kty") != Some("oct") || text("use") != Some("sig") || secret != [0; 32] {
+        return None;
+    }
+    let algorithm = Algorithm::from_name(text("alg")?)?;
+    let key = insecure_hmac_key(algorithm, &SecretBytes::new(secret)).ok()?;
+    Some((Some(Kid::new(text("kid")?).ok()?), key))
+}
+
+struct Vector {
+    id: u64,
+    valid: bool,
+    key: String,
+    token: String,
+}
+
+/// The vectors, which the project may not contain; says so when they are not there.
+fn vectors() -> Option<Vec<Vector>> {
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(file()?).unwrap()).unwrap();
+    let mut vectors = Vec::new();
+    for group in file["testGroups"].as_array().unwrap() {
+        let key = group.get("public").or_else(|| group.get("private"));
+        let key = key.unwrap().to_string();
+        for test in group["tests"].as_array().unwrap() {
+            let result = test["result"].as_str().unwrap();
+            assert!(matches!(result, "valid" | "invalid"), "{result}");
+            vectors.push(Vector {
+                id: test["tcId"].as_u64().unwrap(),
+                valid: result == "valid",
+                key: key.clone(),
+                // A few are in the JSON form, which is an object and not a text.
+                token: test["jws"]
+                    .as_str()
+                    .map_or_else(|| test["jws"].to_string(), str::to_owned),
+            });
+        }
+    }
+    Some(vectors)
+}
+
+/// Where they are.
+fn file() -> Option<PathBuf> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors");
     let folder = std::env::var_os("FOUNTAIN_VECTORS").map_or(default, PathBuf::from);
     let file = folder.join("wycheproof/json_web_signature_test.json");

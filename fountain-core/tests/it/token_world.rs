@@ -84,6 +84,18 @@ pub(crate) fn new_key(algorithm: Algorithm) -> SigningKey {
     SigningKey::generate(algorithm, &OsRandom).unwrap()
 }
 
+/// A key of each algorithm; those of RSA have the same numbers, the harder case and the faster one.
+pub(crate) fn key_of_each() -> Vec<SigningKey> {
+    let rsa = WORLD.key(Algorithm::Rs256).export().unwrap();
+    Algorithm::ALL
+        .iter()
+        .map(|&algorithm| {
+            // an algorithm of another kind does not read an RSA key
+            SigningKey::import(algorithm, &rsa).unwrap_or_else(|_| new_key(algorithm))
+        })
+        .collect()
+}
+
 pub(crate) fn kid(text: &str) -> Kid {
     Kid::new(text).unwrap()
 }

@@ -35,6 +35,40 @@ fn the_thumbprints_of_rfc_7638_and_rfc_8037_come_out() {
     );
 }
 
+/// RFC 7520 sections 3.1 and 4.3: the key on P-521, its thumbprint (RFC 7638) and the signature under ES512.
+#[test]
+fn the_p_521_key_of_rfc_7520_verifies_its_signature() {
+    let jwk = Jwk::parse(RFC_7520.as_bytes()).unwrap();
+    assert_eq!(jwk.key().algorithm(), Algorithm::Es512);
+    assert_eq!(
+        jwk.kid().unwrap().as_str(),
+        "bilbo.baggins@hobbiton.example"
+    );
+    assert_eq!(
+        jwk.key().thumbprint().unwrap().as_str(),
+        "dHri3SADZkrush5HU_50AoRhcKFryN-PI6jPBtPL55M"
+    );
+    let (message, signature) = RFC_7520_JWS.rsplit_once('.').unwrap();
+    let mut signature = base64_simd::URL_SAFE_NO_PAD
+        .decode_to_vec(signature)
+        .unwrap();
+    assert_eq!(signature.len(), 132);
+    assert!(jwk.key().verify(message.as_bytes(), &signature).is_ok());
+    signature[131] ^= 1;
+    assert!(jwk.key().verify(message.as_bytes(), &signature).is_err());
+
+    // the name of the curve is not that of the algorithm
+    for alg in ["ES521", "ES256", "ES384", "P-521"] {
+        let named = RFC_7520.replace("{", &format!("{{\"alg\":\"{alg}\","));
+        assert!(Jwk::parse(named.as_bytes()).is_err(), "{alg}");
+    }
+    let named = RFC_7520.replace("{", "{\"alg\":\"ES512\",");
+    assert!(Jwk::parse(named.as_bytes()).is_ok());
+}
+
+const RFC_7520: &str = r#"{"kty":"EC","kid":"bilbo.baggins@hobbiton.example","use":"sig","crv":"P-521","x":"AHKZLLOsCOzz5cY97ewNUajB957y-C-U88c3v13nmGZx6sYl_oJXu9A5RkTKqjqvjyekWF-7ytDyRXYgCF5cj0Kt","y":"AdymlHvOiLxXkEhayXQnNCvDX4h9htZaCJN34kfmC6pV5OhQHiraVySsUdaQkAgDPrwQrJmbnX9cwlGfP-HqHZR1"}"#;
+const RFC_7520_JWS: &str = "eyJhbGciOiJFUzUxMiIsImtpZCI6ImJpbGJvLmJhZ2dpbnNAaG9iYml0b24uZXhhbXBsZSJ9.SXTigJlzIGEgZGFuZ2Vyb3VzIGJ1c2luZXNzLCBGcm9kbywgZ29pbmcgb3V0IHlvdXIgZG9vci4gWW91IHN0ZXAgb250byB0aGUgcm9hZCwgYW5kIGlmIHlvdSBkb24ndCBrZWVwIHlvdXIgZmVldCwgdGhlcmXigJlzIG5vIGtub3dpbmcgd2hlcmUgeW91IG1pZ2h0IGJlIHN3ZXB0IG9mZiB0by4.AE_R_YZCChjn4791jSQCrdPZCNYqHXCTZH0-JZGYNlaAjP2kqaluUIIUnC9qvbu9Plon7KRTzoNEuT4Va2cmL1eJAQy3mtPBu_u_sDDyYjnAMDxXPn7XrT0lw-kvAD890jl8e2puQens_IEKBpHABlsbEPX6sFY8OcGDqoRuBomu9xQ2";
+
 /// R-28: what is published names algorithm, purpose and id, and another library reads the same key from it.
 #[test]
 fn a_published_key_has_public_members_only_and_jsonwebtoken_agrees_on_it() {
@@ -63,6 +97,7 @@ fn a_published_key_has_public_members_only_and_jsonwebtoken_agrees_on_it() {
         if algorithm == Algorithm::Ed25519 {
             continue; // the oracle knows the older name only
         }
+        // for ES512 it knows the curve, though not the algorithm
         let theirs: oracle::Jwk = serde_json::from_str(&json).unwrap();
         assert_eq!(
             theirs.thumbprint(oracle::ThumbprintHash::SHA256).unwrap(),
@@ -103,7 +138,19 @@ fn an_ed25519_key_is_bound_to_the_name_that_it_was_published_with() {
 fn a_key_that_does_not_say_its_algorithm_must_be_told() {
     let unnamed = RFC_7638.replace(r#""alg":"RS256","#, "");
     assert!(why(&unnamed).contains("has no `alg`"));
-    for algorithm in [Algorithm::Rs256, Algorithm::Ps256] {
+    for algorithm in [
+        Algorithm::Rs256,
+        Algorithm::Rs384,
+        Algorithm::Rs512,
+        Algorithm::Ps256,
+        Algorithm::Ps384,
+        Algorithm::Ps512,
+    ] {
+        let named = RFC_7638.replace("RS256", algorithm.as_str());
+        assert_eq!(
+            Jwk::parse(named.as_bytes()).unwrap().key().algorithm(),
+            algorithm
+        );
         let key = Jwk::parse_for(unnamed.as_bytes(), algorithm).unwrap();
         assert_eq!(key.key().algorithm(), algorithm);
     }
@@ -111,7 +158,14 @@ fn a_key_that_does_not_say_its_algorithm_must_be_told() {
     assert!(Jwk::parse_for(unnamed.as_bytes(), Algorithm::Hs256).is_err());
     let secret = r#"{"kty":"oct","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"}"#;
     assert!(why(secret).contains("has no `alg`"));
-    assert!(Jwk::parse_for(secret.as_bytes(), Algorithm::Hs256).is_ok());
+    for algorithm in [Algorithm::Hs256, Algorithm::Hs384, Algorithm::Hs512] {
+        assert!(Jwk::parse_for(secret.as_bytes(), algorithm).is_ok());
+    }
+    // 32 bytes are enough for the shortest hash only
+    let short = r#"{"kty":"oct","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr8"}"#;
+    assert!(Jwk::parse_for(short.as_bytes(), Algorithm::Hs256).is_ok());
+    assert!(Jwk::parse_for(short.as_bytes(), Algorithm::Hs384).is_err());
+    assert!(Jwk::parse_for(short.as_bytes(), Algorithm::Hs512).is_err());
 }
 
 /// B-45
@@ -140,7 +194,7 @@ fn weak_rsa_keys_are_refused() {
 #[test]
 fn a_point_that_is_not_one_of_its_curve_is_refused() {
     let key = generate(Algorithm::Es256);
-    let Some(PublicNumbers::Curve { x, y }) = key.verifying_key().numbers() else {
+    let Some(PublicNumbers::Curve { x, y, .. }) = key.verifying_key().numbers() else {
         panic!("an EC key has coordinates");
     };
     let with = |crv: &str, alg: &str, x: &[u8], y: &[u8]| {
@@ -165,6 +219,11 @@ fn a_point_that_is_not_one_of_its_curve_is_refused() {
         with("P-256", "ES384", x, y),
         with("P-384", "ES384", x, y),
         with("P-384", "ES256", x, y),
+        with("P-521", "ES512", x, y),
+        with("P-521", "ES256", x, y),
+        with("P-256", "ES512", x, y),
+        with("P-521", "ES512", &[0; 66], &[0; 66]),
+        with("P-521", "ES512", &[0xff; 66], &[0xff; 66]),
         with("secp256k1", "ES256", x, y),
         with("p-256", "ES256", x, y),
         format!(r#"{{"kty":"EC","crv":"P-256","x":"{}"}}"#, member(x)),
@@ -215,18 +274,27 @@ fn private_members_of_another_key_are_refused() {
     assert!(why(&other).contains("not of one key"));
     assert!(SigningKey::from_jwk(other.as_bytes()).is_err());
 
-    let (a, b) = (generate(Algorithm::Es256), generate(Algorithm::Es256));
-    assert!(Jwk::parse(private_ec(&a, &a).as_bytes()).is_ok());
-    assert!(why(&private_ec(&a, &b)).contains("not of one key"));
+    for algorithm in [Algorithm::Es256, Algorithm::Es384, Algorithm::Es512] {
+        let (a, b) = (generate(algorithm), generate(algorithm));
+        assert!(Jwk::parse(private_ec(&a, &a).as_bytes()).is_ok());
+        assert!(why(&private_ec(&a, &b)).contains("not of one key"));
+    }
 }
 
-/// The public numbers of one P-256 key with the private one of another.
+/// The public numbers of one EC key with the private one of another.
 fn private_ec(public: &SigningKey, private: &SigningKey) -> String {
     use aws_lc_rs::encoding::{AsBigEndian, EcPrivateKeyBin};
-    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+    use aws_lc_rs::signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING,
+        ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair,
+    };
+    let curve = match private.algorithm() {
+        Algorithm::Es256 => &ECDSA_P256_SHA256_FIXED_SIGNING,
+        Algorithm::Es384 => &ECDSA_P384_SHA384_FIXED_SIGNING,
+        _ => &ECDSA_P521_SHA512_FIXED_SIGNING,
+    };
     let exported = private.export().unwrap();
-    let pair =
-        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, exported.expose()).unwrap();
+    let pair = EcdsaKeyPair::from_pkcs8(curve, exported.expose()).unwrap();
     let d: EcPrivateKeyBin<'_> = pair.private_key().as_be_bytes().unwrap();
     let json = public
         .verifying_key()
@@ -237,8 +305,9 @@ fn private_ec(public: &SigningKey, private: &SigningKey) -> String {
 
 #[test]
 fn a_private_jwk_signs_what_its_public_half_verifies() {
-    let ec = generate(Algorithm::Es256);
-    for json in [RFC_8037.to_owned(), private_ec(&ec, &ec)] {
+    let ec = [Algorithm::Es256, Algorithm::Es384, Algorithm::Es512].map(generate);
+    let ec = ec.iter().map(|key| private_ec(key, key));
+    for json in ec.chain([RFC_8037.to_owned()]) {
         let key = SigningKey::from_jwk(json.as_bytes()).unwrap();
         let mut signature = Vec::new();
         key.sign(b"m", &mut signature).unwrap();

@@ -3,6 +3,7 @@
 use super::PublicNumbers;
 use super::error::KeyKind;
 use crate::secret::SecretBytes;
+use crate::signing::Curve;
 
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
@@ -114,17 +115,20 @@ pub(super) fn spki_numbers(der: &[u8]) -> Option<PublicNumbers> {
     }
     match kind {
         KeyKind::Ed25519 => Some(PublicNumbers::Edwards(key.try_into().ok()?)),
-        KeyKind::P256 | KeyKind::P384 => point_numbers(key),
+        KeyKind::P256 => point_numbers(Curve::P256, key),
+        KeyKind::P384 => point_numbers(Curve::P384, key),
+        KeyKind::P521 => point_numbers(Curve::P521, key),
         KeyKind::Rsa => rsa_numbers(key),
         _ => None,
     }
 }
 
 /// The coordinates of an uncompressed point.
-pub(super) fn point_numbers(point: &[u8]) -> Option<PublicNumbers> {
+pub(super) fn point_numbers(curve: Curve, point: &[u8]) -> Option<PublicNumbers> {
     let coordinates = point.strip_prefix(&[4])?;
     let (x, y) = coordinates.split_at_checked(coordinates.len() / 2)?;
     Some(PublicNumbers::Curve {
+        curve,
         x: x.to_vec(),
         y: y.to_vec(),
     })

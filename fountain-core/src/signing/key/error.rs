@@ -1,7 +1,7 @@
 use std::fmt;
 
 use super::der::{self, CONTEXT_0, OCTET_STRING, Reader, SEQUENCE};
-use crate::signing::Algorithm;
+use crate::signing::{Algorithm, Curve, Family};
 
 /// Why a key cannot be used: what was given, and what to give instead. Never holds key bytes.
 ///
@@ -103,11 +103,23 @@ const fn needed(algorithm: Algorithm, role: Role) -> &'static str {
         (Algorithm::Es256, Role::Verify) => "ES256 needs a P-256 public key in SPKI form",
         (Algorithm::Es384, Role::Sign) => "ES384 needs a P-384 private key in PKCS#8 form",
         (Algorithm::Es384, Role::Verify) => "ES384 needs a P-384 public key in SPKI form",
+        (Algorithm::Es512, Role::Sign) => "ES512 needs a P-521 private key in PKCS#8 form",
+        (Algorithm::Es512, Role::Verify) => "ES512 needs a P-521 public key in SPKI form",
         (Algorithm::Rs256, Role::Sign) => "RS256 needs an RSA private key in PKCS#8 form",
         (Algorithm::Rs256, Role::Verify) => "RS256 needs an RSA public key in SPKI form",
+        (Algorithm::Rs384, Role::Sign) => "RS384 needs an RSA private key in PKCS#8 form",
+        (Algorithm::Rs384, Role::Verify) => "RS384 needs an RSA public key in SPKI form",
+        (Algorithm::Rs512, Role::Sign) => "RS512 needs an RSA private key in PKCS#8 form",
+        (Algorithm::Rs512, Role::Verify) => "RS512 needs an RSA public key in SPKI form",
         (Algorithm::Ps256, Role::Sign) => "PS256 needs an RSA private key in PKCS#8 form",
         (Algorithm::Ps256, Role::Verify) => "PS256 needs an RSA public key in SPKI form",
+        (Algorithm::Ps384, Role::Sign) => "PS384 needs an RSA private key in PKCS#8 form",
+        (Algorithm::Ps384, Role::Verify) => "PS384 needs an RSA public key in SPKI form",
+        (Algorithm::Ps512, Role::Sign) => "PS512 needs an RSA private key in PKCS#8 form",
+        (Algorithm::Ps512, Role::Verify) => "PS512 needs an RSA public key in SPKI form",
         (Algorithm::Hs256, _) => "HS256 needs a secret of at least 32 random bytes",
+        (Algorithm::Hs384, _) => "HS384 needs a secret of at least 48 random bytes",
+        (Algorithm::Hs512, _) => "HS512 needs a secret of at least 64 random bytes",
     }
 }
 
@@ -237,14 +249,15 @@ fn certificate(outer: &mut Reader<'_>) -> Option<KeyFormat> {
 }
 
 impl KeyKind {
-    /// The kind that an algorithm needs. HS256 needs none of them.
+    /// The kind that an algorithm needs. A shared secret is none of them.
     pub(super) const fn of(algorithm: Algorithm) -> Self {
-        match algorithm {
-            Algorithm::EdDsa | Algorithm::Ed25519 => Self::Ed25519,
-            Algorithm::Es256 => Self::P256,
-            Algorithm::Es384 => Self::P384,
-            Algorithm::Rs256 | Algorithm::Ps256 => Self::Rsa,
-            Algorithm::Hs256 => Self::Other,
+        match algorithm.family() {
+            Family::Edwards => Self::Ed25519,
+            Family::Curve(Curve::P256) => Self::P256,
+            Family::Curve(Curve::P384) => Self::P384,
+            Family::Curve(Curve::P521) => Self::P521,
+            Family::Rsa => Self::Rsa,
+            Family::Secret => Self::Other,
         }
     }
 }

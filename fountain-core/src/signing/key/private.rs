@@ -1,13 +1,14 @@
 use std::fmt;
 
-use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384};
+use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, ECDH_P521};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
-    EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding,
-    RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING,
+    ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair,
+    RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384,
+    RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
 };
 use aws_lc_rs::{encoding, hmac};
 use zeroize::Zeroizing;
@@ -17,7 +18,7 @@ use super::{PublicNumbers, VerifyingKey, der, weak};
 use crate::error::{Error, ErrorKind};
 use crate::random::Random;
 use crate::secret::{SecretBytes, is_repetition};
-use crate::signing::Algorithm;
+use crate::signing::{Algorithm, Curve, Family};
 
 /// Signs with one algorithm.
 ///
@@ -53,7 +54,8 @@ enum Material {
 }
 
 impl SigningKey {
-    /// Makes a new key: Ed25519, P-256, P-384, RSA of 3072 bits, or a secret of 32 bytes.
+    /// Makes a new key: Ed25519, P-256, P-384, P-521, RSA of 3072 bits, or a secret as long as the
+    /// algorithm's hash: 32, 48 or 64 bytes.
     ///
     /// All but RSA keys are made from the bytes of `random` alone. An RSA key's primes are drawn by the
     /// cryptographic library, after `random` has shown that it works: without entropy there is no key (F-42).
@@ -61,23 +63,19 @@ impl SigningKey {
     /// # Errors
     /// `Entropy` when `random` fails, or gives bytes that repeat themselves; `Crypto` when the key cannot be made.
     pub fn generate(algorithm: Algorithm, random: &dyn Random) -> Result<Self, Error> {
-        match algorithm {
-            Algorithm::EdDsa | Algorithm::Ed25519 => {
+        match algorithm.family() {
+            Family::Edwards => {
                 let seed = draw::<32>(random)?;
                 let pair = Ed25519KeyPair::from_seed_unchecked(&*seed).map_err(|_| FAILED)?;
                 Self::of_edwards(algorithm, pair)
             }
-            Algorithm::Es256 => Self::of_curve(algorithm, random_point::<32>(random, &ECDH_P256)?),
-            Algorithm::Es384 => Self::of_curve(algorithm, random_point::<48>(random, &ECDH_P384)?),
-            Algorithm::Rs256 | Algorithm::Ps256 => {
+            Family::Curve(curve) => Self::of_curve(algorithm, curve, random_point(random, curve)?),
+            Family::Rsa => {
                 draw::<32>(random)?;
                 let pair = RsaKeyPair::generate(KeySize::Rsa3072).map_err(|_| FAILED)?;
                 Self::of_rsa(algorithm, pair)
             }
-            Algorithm::Hs256 => {
-                let secret = SecretBytes::new(draw::<32>(random)?.to_vec());
-                Self::from_secret(algorithm, secret)
-            }
+            Family::Secret => Self::from_secret(algorithm, random_secret(algorithm, random)?),
         }
         .map_err(Error::from)
     }
@@ -90,25 +88,23 @@ impl SigningKey {
     /// `Format` when it is something else or for another algorithm, `Weak` when R-04 refuses it.
     pub fn from_pkcs8_der(algorithm: Algorithm, der: &[u8]) -> Result<Self, KeyError> {
         let refused = || KeyError::format(der, algorithm, Role::Sign);
-        if algorithm.is_symmetric()
-            || KeyFormat::of(der) != KeyFormat::Pkcs8(KeyKind::of(algorithm))
-        {
+        if KeyFormat::of(der) != KeyFormat::Pkcs8(KeyKind::of(algorithm)) {
             return Err(refused());
         }
-        match algorithm {
-            Algorithm::EdDsa | Algorithm::Ed25519 => {
+        match algorithm.family() {
+            Family::Edwards => {
                 let pair = Ed25519KeyPair::from_pkcs8(der).map_err(|_| refused())?;
                 Self::of_edwards(algorithm, pair)
             }
-            Algorithm::Rs256 | Algorithm::Ps256 => {
+            Family::Curve(curve) => {
+                let pair = EcdsaKeyPair::from_pkcs8(signing(curve), der).map_err(|_| refused())?;
+                Self::of_curve(algorithm, curve, pair)
+            }
+            Family::Rsa => {
                 let pair = RsaKeyPair::from_pkcs8(der).map_err(|_| refused())?;
                 Self::of_rsa(algorithm, pair)
             }
-            Algorithm::Es256 | Algorithm::Es384 | Algorithm::Hs256 => {
-                let pair =
-                    EcdsaKeyPair::from_pkcs8(curve_of(algorithm)?, der).map_err(|_| refused())?;
-                Self::of_curve(algorithm, pair)
-            }
+            Family::Secret => Err(refused()),
         }
     }
 
@@ -122,11 +118,12 @@ impl SigningKey {
         Self::from_pkcs8_der(algorithm, der.expose())
     }
 
-    /// A shared secret that signs (HS256).
+    /// A shared secret that signs (HS256, HS384, HS512).
     ///
     /// # Errors
     /// `Format` when the algorithm is not symmetric, or the secret is a key of another kind, such as a public
-    /// key in PEM form; `Weak` when it has fewer than 32 bytes or is one that anybody could guess.
+    /// key in PEM form; `Weak` when it is shorter than the algorithm's hash (32, 48 or 64 bytes) or is one that
+    /// anybody could guess.
     pub fn from_secret(algorithm: Algorithm, secret: SecretBytes) -> Result<Self, KeyError> {
         let key = weak::checked_hmac_key(algorithm, &secret)?;
         Ok(Self {
@@ -225,17 +222,14 @@ impl SigningKey {
     /// A key from its private scalar, for a private JWK.
     pub(in crate::signing) fn from_scalar(
         algorithm: Algorithm,
+        curve: Curve,
         scalar: &[u8],
     ) -> Result<Self, KeyError> {
-        let curve = match algorithm {
-            Algorithm::Es384 => &ECDH_P384,
-            _ => &ECDH_P256,
-        };
         point(scalar, curve)
             .ok_or(KeyError::Invalid(
                 "its private number is not one of its curve",
             ))
-            .and_then(|pair| Self::of_curve(algorithm, pair))
+            .and_then(|pair| Self::of_curve(algorithm, curve, pair))
     }
 
     /// A key from RSA's numbers, for a private JWK.
@@ -259,8 +253,8 @@ impl SigningKey {
         })
     }
 
-    fn of_curve(algorithm: Algorithm, pair: EcdsaKeyPair) -> Result<Self, KeyError> {
-        let numbers = der::point_numbers(pair.public_key().as_ref()).ok_or(UNUSABLE)?;
+    fn of_curve(algorithm: Algorithm, curve: Curve, pair: EcdsaKeyPair) -> Result<Self, KeyError> {
+        let numbers = der::point_numbers(curve, pair.public_key().as_ref()).ok_or(UNUSABLE)?;
         Ok(Self {
             algorithm,
             verifying: VerifyingKey::from_numbers(algorithm, numbers)?,
@@ -271,7 +265,11 @@ impl SigningKey {
     fn of_rsa(algorithm: Algorithm, pair: RsaKeyPair) -> Result<Self, KeyError> {
         let padding: &'static dyn RsaEncoding = match algorithm {
             Algorithm::Rs256 => &RSA_PKCS1_SHA256,
+            Algorithm::Rs384 => &RSA_PKCS1_SHA384,
+            Algorithm::Rs512 => &RSA_PKCS1_SHA512,
             Algorithm::Ps256 => &RSA_PSS_SHA256,
+            Algorithm::Ps384 => &RSA_PSS_SHA384,
+            Algorithm::Ps512 => &RSA_PSS_SHA512,
             _ => return Err(KeyError::Mismatch { algorithm }),
         };
         let numbers = der::rsa_numbers(pair.public_key().as_ref()).ok_or(UNUSABLE)?;
@@ -305,13 +303,32 @@ fn draw<const N: usize>(random: &dyn Random) -> Result<Zeroizing<[u8; N]>, Error
     Ok(bytes)
 }
 
-/// A key of the curve from random bytes. All but one in 2^32 draws are a private number of P-256 (2^194 for P-384).
-fn random_point<const N: usize>(
-    random: &dyn Random,
-    curve: &'static agreement::Algorithm,
-) -> Result<EcdsaKeyPair, Error> {
+/// A secret as long as the algorithm's hash.
+fn random_secret(algorithm: Algorithm, random: &dyn Random) -> Result<SecretBytes, Error> {
+    Ok(SecretBytes::new(match algorithm {
+        Algorithm::Hs384 => draw::<48>(random)?.to_vec(),
+        Algorithm::Hs512 => draw::<64>(random)?.to_vec(),
+        _ => draw::<32>(random)?.to_vec(),
+    }))
+}
+
+/// A key of the curve from random bytes. All but one in 2^32 draws are a private number of P-256 (2^190 for P-384,
+/// 2^260 for P-521).
+fn random_point(random: &dyn Random, curve: Curve) -> Result<EcdsaKeyPair, Error> {
     for _ in 0..8 {
-        if let Some(pair) = point(&*draw::<N>(random)?, curve) {
+        let pair = match curve {
+            Curve::P256 => point(&*draw::<32>(random)?, curve),
+            Curve::P384 => point(&*draw::<48>(random)?, curve),
+            Curve::P521 => {
+                let mut scalar = draw::<66>(random)?;
+                // 66 bytes are 528 bits: the numbers of the curve have 521
+                if let Some(first) = scalar.first_mut() {
+                    *first &= 1;
+                }
+                point(&*scalar, curve)
+            }
+        };
+        if let Some(pair) = pair {
             return Ok(pair);
         }
     }
@@ -319,21 +336,21 @@ fn random_point<const N: usize>(
 }
 
 /// The key whose private number this is, when it lies between 1 and the curve's order.
-fn point(scalar: &[u8], curve: &'static agreement::Algorithm) -> Option<EcdsaKeyPair> {
-    let signing = if curve == &ECDH_P384 {
-        &ECDSA_P384_SHA384_FIXED_SIGNING
-    } else {
-        &ECDSA_P256_SHA256_FIXED_SIGNING
+fn point(scalar: &[u8], curve: Curve) -> Option<EcdsaKeyPair> {
+    let agreement = match curve {
+        Curve::P256 => &ECDH_P256,
+        Curve::P384 => &ECDH_P384,
+        Curve::P521 => &ECDH_P521,
     };
-    let private = agreement::PrivateKey::from_private_key(curve, scalar).ok()?;
+    let private = agreement::PrivateKey::from_private_key(agreement, scalar).ok()?;
     let public = private.compute_public_key().ok()?;
-    EcdsaKeyPair::from_private_key_and_public_key(signing, scalar, public.as_ref()).ok()
+    EcdsaKeyPair::from_private_key_and_public_key(signing(curve), scalar, public.as_ref()).ok()
 }
 
-const fn curve_of(algorithm: Algorithm) -> Result<&'static EcdsaSigningAlgorithm, KeyError> {
-    match algorithm {
-        Algorithm::Es256 => Ok(&ECDSA_P256_SHA256_FIXED_SIGNING),
-        Algorithm::Es384 => Ok(&ECDSA_P384_SHA384_FIXED_SIGNING),
-        _ => Err(KeyError::Mismatch { algorithm }),
+const fn signing(curve: Curve) -> &'static EcdsaSigningAlgorithm {
+    match curve {
+        Curve::P256 => &ECDSA_P256_SHA256_FIXED_SIGNING,
+        Curve::P384 => &ECDSA_P384_SHA384_FIXED_SIGNING,
+        Curve::P521 => &ECDSA_P521_SHA512_FIXED_SIGNING,
     }
 }

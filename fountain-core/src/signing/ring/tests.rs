@@ -12,7 +12,9 @@ use crate::identity::{Actor, Audience, ClientId, Subject, Tenant, TokenId};
 use crate::memory::MemoryStore;
 use crate::random::OsRandom;
 use crate::seal::{KekId, LocalKeys};
-use crate::signing::{Algorithm, KeyRing, KeyTransition, Kid, SigningKeyState, TransitionOutcome};
+use crate::signing::{
+    Algorithm, Family, KeyRing, KeyTransition, Kid, SigningKeyState, TransitionOutcome,
+};
 use crate::token::{AccessClaims, TokenRules, verify_access};
 
 mod emergency;

@@ -31,10 +31,19 @@ pub(super) fn about_the_algorithm() -> Vec<Row> {
             "\"es256\"",
             "\"ES256K\"",
             "\"HS256\"",
+            "\"HS384\"",
+            "\"HS512\"",
+            "\"RS384\"",
+            "\"RS512\"",
             "\"PS256\"",
+            "\"PS384\"",
+            "\"PS512\"",
             "\"ES384\"",
             "\"Ed25519\"",
             "\"ES512\"",
+            "\"ES521\"",
+            "\"es512\"",
+            "\"HS512 \"",
             "\"RS1\"",
             "\"PBES2-HS256+A128KW\"",
         ],
@@ -138,6 +147,8 @@ pub(super) fn about_the_header() -> Vec<Row> {
             "{}",
             "\"EdDSA\\u0000\"",
             "\"EdDSA \"",
+            "\"EdDSA@/../x\"",
+            "\"k@h;x\"",
         ],
         Reason::TokenKeyId,
     ));
@@ -150,7 +161,13 @@ pub(super) fn about_the_header() -> Vec<Row> {
     rows.extend(headers(
         "R-13 B-13",
         "kid",
-        &["\"unknown\"", "\"eddsa\"", "\"EdDS\""],
+        &[
+            "\"unknown\"",
+            "\"eddsa\"",
+            "\"EdDS\"",
+            "\"EdDSA@\"",
+            "\"bilbo.baggins@hobbiton.example\"",
+        ],
         Reason::TokenUnknownKey,
     ));
     rows.extend(headers(

@@ -306,7 +306,7 @@ async fn a_pending_key_is_listed_but_verifies_nothing() {
 #[tokio::test]
 async fn the_published_set_holds_every_live_public_key_and_its_tag_follows_it() {
     for &algorithm in Algorithm::ALL {
-        if algorithm == Algorithm::Ps256 {
+        if algorithm.family() == Family::Rsa && algorithm != Algorithm::Rs256 {
             continue; // as RS256, and slow to make
         }
         let world = World::new(algorithm);
