@@ -41,9 +41,14 @@ impl VerifyingKey {
     #[must_use]
     pub fn to_jsonwebtoken(&self, kid: &Kid) -> Option<Result<theirs::jwk::Jwk, KeyError>> {
         let json = self.public_jwk(kid)?;
+        let known = |theirs: &theirs::jwk::Jwk| {
+            theirs.common.key_algorithm != Some(theirs::jwk::KeyAlgorithm::UNKNOWN_ALGORITHM)
+        };
         Some(
             serde_json::from_str(&json)
-                .map_err(|_| KeyError::Jwk("jsonwebtoken has no such algorithm")),
+                .ok()
+                .filter(known)
+                .ok_or(KeyError::Jwk("jsonwebtoken has no such algorithm")),
         )
     }
 }
@@ -71,7 +76,7 @@ mod tests {
     #[test]
     fn a_key_goes_to_jsonwebtoken_and_comes_back_the_same() {
         let kid = Kid::new("2030-01").unwrap();
-        for algorithm in [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Rs256] {
+        for algorithm in [Algorithm::EdDsa, Algorithm::Es384, Algorithm::Ps512] {
             let key = SigningKey::generate(algorithm, &OsRandom).unwrap();
             let key = key.verifying_key();
             let theirs = key.to_jsonwebtoken(&kid).unwrap().unwrap();
@@ -80,6 +85,18 @@ mod tests {
             assert_eq!(back.key().thumbprint(), key.thumbprint());
             assert_eq!(back.key().algorithm(), algorithm);
         }
+    }
+
+    /// It reads a name that it does not know as one that it cannot use.
+    #[test]
+    fn a_key_of_an_algorithm_that_jsonwebtoken_lacks_does_not_go_there() {
+        let kid = Kid::new("2030-01").unwrap();
+        for algorithm in [Algorithm::Es512, Algorithm::Ed25519] {
+            let key = SigningKey::generate(algorithm, &OsRandom).unwrap();
+            let theirs = key.verifying_key().to_jsonwebtoken(&kid).unwrap();
+            assert!(theirs.is_err(), "{algorithm}");
+        }
+        assert!(theirs::Algorithm::try_from(Algorithm::Es512).is_err());
     }
 
     ///

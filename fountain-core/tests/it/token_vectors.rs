@@ -19,19 +19,31 @@ const DELIBERATE: [(u64, Reason); 6] = [
     // the key says ES521, which is no algorithm
     (347, Reason::TokenUnknownKey),
     (351, Reason::TokenUnknownKey),
-    // a character that is not base64url
+    // a character that is not base64url, which their MAC leaves out; a header is read before the MAC is
+    // compared, a payload is not
     (372, Reason::TokenMalformed),
-    (373, Reason::TokenMalformed),
+    (373, Reason::TokenSignature),
 ];
+
+/// Vectors that are marked invalid and hold, byte for byte, the token and the key of 357, which is marked valid: their
+/// comments speak of padding that the file has lost. Whoever accepts the one accepts the others.
+const SAME_AS_A_VALID_ONE: [u64; 2] = [367, 370];
 
 /// B-03, B-06..B-09
 #[test]
 fn exactly_the_valid_wycheproof_signatures_are_accepted_but_for_six() {
-    let Some(vectors) = vectors() else { return };
+    let Some(file) = file() else { return };
+    let vectors = read(&file);
+    let is_valid_elsewhere = |vector: &Vector| {
+        let same = |other: &Vector| other.token == vector.token && other.key == vector.key;
+        vectors.iter().any(|other| other.valid && same(other))
+    };
     let mut accepted_forgeries = Vec::new();
+    let mut contradicted = Vec::new();
     let mut refused_valid = BTreeMap::new();
     for vector in &vectors {
         match (vector.valid, accept(&vector.token, &vector.key)) {
+            (false, Ok(())) if is_valid_elsewhere(vector) => contradicted.push(vector.id),
             (false, Ok(())) => accepted_forgeries.push(vector.id),
             (true, Err(reason)) => drop(refused_valid.insert(vector.id, reason)),
             (true, Ok(())) | (false, Err(_)) => {}
@@ -39,13 +51,15 @@ fn exactly_the_valid_wycheproof_signatures_are_accepted_but_for_six() {
     }
     assert_eq!(vectors.len(), 401);
     assert_eq!(accepted_forgeries, [] as [u64; 0]);
+    assert_eq!(contradicted, SAME_AS_A_VALID_ONE);
     assert_eq!(refused_valid, BTreeMap::from(DELIBERATE));
 }
 
 /// What is wrong with four of the six is the name in their key alone.
 #[test]
 fn a_refused_vector_is_accepted_once_its_key_names_the_algorithm_that_signed() {
-    let Some(vectors) = vectors() else { return };
+    let Some(file) = file() else { return };
+    let vectors = read(&file);
     let mut mended = 0;
     for vector in &vectors {
         let (wrong, right) = match vector.id {
@@ -99,9 +113,8 @@ struct Vector {
     token: String,
 }
 
-/// The vectors, which the project may not contain; says so when they are not there.
-fn vectors() -> Option<Vec<Vector>> {
-    let file: Value = serde_json::from_str(&std::fs::read_to_string(file()?).unwrap()).unwrap();
+fn read(file: &Path) -> Vec<Vector> {
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     let mut vectors = Vec::new();
     for group in file["testGroups"].as_array().unwrap() {
         let key = group.get("public").or_else(|| group.get("private"));
@@ -120,10 +133,10 @@ fn vectors() -> Option<Vec<Vector>> {
             });
         }
     }
-    Some(vectors)
+    vectors
 }
 
-/// Where they are.
+/// The file with the vectors, which the project may not contain; says so when there is none.
 fn file() -> Option<PathBuf> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors");
     let folder = std::env::var_os("FOUNTAIN_VECTORS").map_or(default, PathBuf::from);
