@@ -109,7 +109,7 @@ impl Fountain {
     /// ```
     ///
     /// # Errors
-    /// The first failure, after everything else was tried: the next tick tries again.
+    /// The first failure, after everything else was tried: the feed is tried again by the next tick, a chore a minute later.
     ///
     /// # Cancel safety
     /// What was not done is done by a later tick.
@@ -152,27 +152,50 @@ impl Fountain {
     }
 }
 
+/// Removes what has ended, table by table: a store that fails keeps no other from being cleaned.
 async fn purge(services: &Services) -> Result<u64, StoreError> {
     let maintenance = &services.maintenance;
     let now = services.clock.now();
     let mut purged = 0;
+    let mut failure = None;
+    let (mut keys, mut families, mut revocations) = (true, true, true);
     for _ in 0..Maintenance::BATCHES {
-        let removed = maintenance
-            .keys
-            .purge(now - maintenance.key_retention, Maintenance::BATCH)
-            .await?
-            + maintenance
-                .families
-                .purge(now - Maintenance::FAMILY_RETENTION, Maintenance::BATCH)
-                .await?
-            + maintenance
+        if keys {
+            let before = now - maintenance.key_retention;
+            let removed = maintenance.keys.purge(before, Maintenance::BATCH).await;
+            keys = note(removed, &mut purged, &mut failure);
+        }
+        if families {
+            let before = now - Maintenance::FAMILY_RETENTION;
+            let removed = maintenance.families.purge(before, Maintenance::BATCH).await;
+            families = note(removed, &mut purged, &mut failure);
+        }
+        if revocations {
+            let before = now - Maintenance::REVOCATION_RETENTION;
+            let removed = maintenance
                 .revocations
-                .purge(now - Maintenance::REVOCATION_RETENTION, Maintenance::BATCH)
-                .await?;
-        purged += removed;
-        if removed == 0 {
-            break;
+                .purge(before, Maintenance::BATCH)
+                .await;
+            revocations = note(removed, &mut purged, &mut failure);
         }
     }
-    Ok(purged)
+    failure.map_or(Ok(purged), Err)
+}
+
+/// Keeps count and the first failure; whether there may be more to remove.
+fn note(
+    removed: Result<u64, StoreError>,
+    purged: &mut u64,
+    failure: &mut Option<StoreError>,
+) -> bool {
+    match removed {
+        Ok(removed) => {
+            *purged += removed;
+            removed > 0
+        }
+        Err(error) => {
+            failure.get_or_insert(error);
+            false
+        }
+    }
 }

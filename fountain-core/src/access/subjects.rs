@@ -9,7 +9,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorKind};
 use crate::identity::{Subject, Tenant};
 use crate::random::Random;
-use crate::token::{Revocation, RevocationStore};
+use crate::token::{RefreshTokenStore, Revocation, RevocationStore};
 
 mod builder;
 pub use builder::SubjectsBuilder;
@@ -55,6 +55,7 @@ pub use builder::SubjectsBuilder;
 pub struct Subjects {
     subjects: Arc<dyn SubjectStore>,
     revocations: Arc<dyn RevocationStore>,
+    families: Option<Arc<dyn RefreshTokenStore>>,
     catalog: RoleCatalog,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -183,16 +184,20 @@ impl Subjects {
             .disable(tenant, subject, now, kept, event)
             .await?;
         let record = stands(outcome)?;
+        if let Some(families) = &self.families {
+            let event = self.event(by, tenant, subject, AuditAction::TokenRevoked)?;
+            families
+                .revoke_subject(tenant, subject, event.at, event)
+                .await?;
+        }
         self.revoke_tokens(by, tenant, subject).await?;
         Ok(record)
     }
 
     /// Enables a disabled subject again, with the roles it had. Idempotent.
     ///
-    /// Its token families go on as well: refresh tokens are refused while a subject is disabled, not ended.
-    ///
-    /// # Security
-    /// After a theft, end them with [`Tokens::revoke_subject`](crate::token::Tokens::revoke_subject) before this.
+    /// It signs in anew: disabling it ended its token families, if this service was given the store that holds them
+    /// ([`SubjectsBuilder::families`]), as `Fountain` does.
     ///
     /// # Errors
     /// `NotFound` when there is no such subject in this tenant; `Forbidden` when its roles permit more than `by`

@@ -42,7 +42,7 @@ pub struct ApiKeyRecord {
     pub disabled_at: Option<Timestamp>,
     /// When it was revoked, for good; none while it is not.
     pub revoked_at: Option<Timestamp>,
-    /// How it rotates by itself; none when it does not.
+    /// How it is to be rotated on schedule; none when it is not. The host acts on it.
     pub rotation: Option<RotationSchedule>,
     /// The key that it replaced.
     pub predecessor: Option<KeyId>,
@@ -63,7 +63,7 @@ pub struct OwnerLimit {
     pub window: Duration,
 }
 
-/// When a key rotates by itself.
+/// When a key is to be rotated on schedule. It is stored with the key; nothing in Fountain acts on it yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RotationSchedule {
     /// How long after its issue.

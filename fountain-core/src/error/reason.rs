@@ -4,7 +4,7 @@ macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident = $label:literal,)+) => {
         /// The precise cause of a refusal: a closed set, so that it can label a metric.
         ///
-        /// Shown to operators in metrics and the audit trail, never to the client that was refused.
+        /// Shown to operators in metrics and the log, never to the client that was refused.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[non_exhaustive]
         pub enum Reason {

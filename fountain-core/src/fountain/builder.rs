@@ -366,6 +366,7 @@ impl FountainBuilder {
         let subjects = catalog.clone().and_then(|catalog| {
             problems.take(
                 Subjects::builder(self.subjects.clone(), self.revocations.clone(), catalog)
+                    .families(self.families.clone())
                     .clock(self.clock.clone())
                     .random(self.random.clone())
                     .trust(trust.clone())

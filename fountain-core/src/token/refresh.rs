@@ -93,6 +93,8 @@ impl Tokens {
                 return Err(refused(Reason::RefreshScope));
             }
         }
+        // Before the token is spent: a node that cannot sign now would only burn the grace.
+        self.keyring.signer().await?;
         let successor = refresh_text::generate(&*self.random)?;
         let outcome = self
             .refresh_store

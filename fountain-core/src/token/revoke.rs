@@ -174,6 +174,10 @@ impl Tokens {
     ///
     /// Families end first, so that none of them can bring forth an access token that is too young to be covered.
     ///
+    /// # Security
+    /// An access token counts as issued before now when its `iat`, by the clock of the node that issued it, is: the
+    /// drift between the nodes' clocks is the margin of error, and such a token lives out its short life.
+    ///
     /// # Errors
     /// `Unavailable` when a store does not answer: call again, which finishes what is left.
     ///

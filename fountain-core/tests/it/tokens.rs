@@ -173,7 +173,7 @@ async fn a_subject_that_the_store_knows_gets_its_roles_from_there() {
     assert!(!accepted(&node, &renewed).await);
     node.clock.advance(Duration::from_secs(1));
     let error = refresh(&node, &renewed.refresh_token).await.unwrap_err();
-    assert_eq!(reason(&error), Reason::SubjectDisabled);
+    assert_eq!(reason(&error), Reason::RefreshRevoked);
     let error = node
         .fountain
         .tokens()
@@ -181,6 +181,16 @@ async fn a_subject_that_the_store_knows_gets_its_roles_from_there() {
         .await
         .unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Forbidden(_)));
+
+    // What was stolen before stays dead when the subject comes back.
+    subjects
+        .enable(Authority::System, &tenant, &subject)
+        .await
+        .unwrap();
+    let error = refresh(&node, &renewed.refresh_token).await.unwrap_err();
+    assert_eq!(reason(&error), Reason::RefreshRevoked);
+    node.clock.advance(Duration::from_secs(1));
+    assert!(accepted(&node, &issue(&node, alice()).await).await);
 }
 
 /// the boundary is `exp + leeway`, exactly, also for what is remembered.

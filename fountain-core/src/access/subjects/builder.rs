@@ -7,7 +7,7 @@ use crate::change::CacheTrust;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, ConfigErrors};
 use crate::random::{OsRandom, Random};
-use crate::token::RevocationStore;
+use crate::token::{RefreshTokenStore, RevocationStore};
 
 /// Wires [`Subjects`].
 ///
@@ -17,6 +17,7 @@ use crate::token::RevocationStore;
 pub struct SubjectsBuilder {
     subjects: Arc<dyn SubjectStore>,
     revocations: Arc<dyn RevocationStore>,
+    families: Option<Arc<dyn RefreshTokenStore>>,
     catalog: RoleCatalog,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -41,6 +42,7 @@ impl SubjectsBuilder {
         Self {
             subjects,
             revocations,
+            families: None,
             catalog,
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(OsRandom),
@@ -48,6 +50,17 @@ impl SubjectsBuilder {
             kept_role: KeptRole::AdminIfAny,
             longest_token_life: Duration::from_secs(24 * 60 * 60),
         }
+    }
+
+    /// The store of token families, so that disabling a subject ends them for good.
+    ///
+    /// # Security
+    /// Without it a refresh token that was stolen before its subject was disabled works again when the subject is
+    /// enabled.
+    #[must_use]
+    pub fn families(mut self, families: Arc<dyn RefreshTokenStore>) -> Self {
+        self.families = Some(families);
+        self
     }
 
     /// Where time comes from.
@@ -128,6 +141,7 @@ impl SubjectsBuilder {
         Ok(Subjects {
             subjects: self.subjects,
             revocations: self.revocations,
+            families: self.families,
             catalog: self.catalog,
             clock: self.clock,
             random: self.random,
