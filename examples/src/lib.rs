@@ -7,6 +7,7 @@
 
 pub mod guide;
 pub mod readme;
+pub mod service;
 
 use std::net::SocketAddr;
 

@@ -1,0 +1,154 @@
+//! The routes, and what lies around all of them.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use axum::routing::{any, delete, get, get_service, post};
+use fountain_core::access::{Authorized, Require, RoleCatalog};
+use fountain_core::metrics::{Outcomes, REQUESTS_REFUSED};
+use fountain_core::{ConfigErrors, Fountain, OsRandom, Principal};
+use fountain_tower::AuthLayer;
+use fountain_tower::stack::RequestIds;
+use http::{HeaderName, header};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
+
+use super::problem::Failure;
+use super::{audit, dev, health, keys, openapi, orders, signing_keys, subjects, tokens};
+
+/// The largest body that is read: 64 KiB.
+pub(super) const MAX_BODY: usize = 64 * 1024;
+
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// What every handler can reach.
+#[derive(Debug, Clone)]
+pub(super) struct App(Arc<Inner>);
+
+struct Inner {
+    fountain: Fountain,
+    metrics: PrometheusHandle,
+    refusals: Outcomes,
+    dev: bool,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App")
+            .field("dev", &self.dev)
+            .finish_non_exhaustive()
+    }
+}
+
+impl App {
+    pub(super) fn new(fountain: Fountain, metrics: PrometheusHandle, dev: bool) -> Self {
+        Self(Arc::new(Inner {
+            fountain,
+            metrics,
+            refusals: Outcomes::new(REQUESTS_REFUSED),
+            dev,
+        }))
+    }
+
+    pub(super) fn fountain(&self) -> &Fountain {
+        &self.0.fountain
+    }
+
+    pub(super) fn metrics(&self) -> &PrometheusHandle {
+        &self.0.metrics
+    }
+
+    pub(super) fn is_dev(&self) -> bool {
+        self.0.dev
+    }
+
+    /// The proof that `principal` may do `action` to `resource`. A refusal for lack of step-up names both.
+    pub(super) fn permit<R: Require>(
+        &self,
+        principal: Principal,
+        action: &'static str,
+        resource: Option<&str>,
+    ) -> Result<Authorized<R>, Failure> {
+        self.fountain()
+            .authorize::<R>(principal)
+            .map_err(|rejection| {
+                self.0.refusals.refused(rejection.reason());
+                Failure::NeedsStepUp {
+                    rejection,
+                    action,
+                    resource: resource.map(str::to_owned),
+                }
+            })
+    }
+}
+
+/// The whole service: what anyone may call, what needs a credential, and around both the request id and the log.
+pub(super) fn router(app: App, roles: RoleCatalog) -> Result<Router, ConfigErrors> {
+    let auth = AuthLayer::builder(Arc::new(app.fountain().clone()))
+        .roles(roles)
+        .build()?;
+    let jwks = fountain_tower::axum::jwks(app.fountain().keyring().clone());
+    let public = Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route("/openapi.json", get(openapi::document))
+        .route("/.well-known/jwks.json", get_service(jwks))
+        .route("/v1/token/refresh", post(tokens::refresh))
+        .route("/v1/token/revoke", post(tokens::revoke));
+    let mut protected = Router::new()
+        .route("/v1/token/introspect", post(tokens::introspect))
+        .route("/v1/whoami", get(tokens::whoami))
+        .route("/v1/keys", post(keys::issue).get(keys::list))
+        .route("/v1/keys/verify", post(keys::verify))
+        .route("/v1/keys/{id}", get(keys::show).delete(keys::revoke))
+        .route("/v1/keys/{id}/rotate", post(keys::rotate))
+        .route("/v1/signing-keys/rotate", post(signing_keys::rotate))
+        .route("/v1/signing-keys/{kid}", delete(signing_keys::revoke))
+        .route("/v1/subjects", post(subjects::register))
+        .route("/v1/audit", get(audit::page))
+        .route("/demo/orders", any(orders::orders))
+        .route("/demo/orders/{*rest}", any(orders::orders));
+    if app.is_dev() {
+        protected = protected.route("/v1/dev/tokens", post(dev::take_tokens));
+    }
+    Ok(Router::new()
+        .merge(public)
+        .merge(protected.route_layer(auth))
+        .fallback(async || Failure::not_found())
+        .method_not_allowed_fallback(async || Failure::method_not_allowed())
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn(log))
+        .layer(SetSensitiveRequestHeadersLayer::new([
+            header::AUTHORIZATION,
+            header::COOKIE,
+            X_API_KEY.clone(),
+        ]))
+        .layer(PropagateRequestIdLayer::new(X_REQUEST_ID.clone()))
+        .layer(SetRequestIdLayer::new(
+            X_REQUEST_ID.clone(),
+            RequestIds::new(Arc::new(OsRandom)),
+        ))
+        .with_state(app))
+}
+
+/// One line per request: the route and not the path, since a path or a query can hold what somebody pasted there.
+async fn log(request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let id = request.headers().get(&X_REQUEST_ID).cloned();
+    let response = next.run(request).await;
+    tracing::info!(
+        %method,
+        route = route.as_ref().map_or("none", MatchedPath::as_str),
+        status = response.status().as_u16(),
+        request_id = id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or(""),
+        "answered"
+    );
+    response
+}

@@ -1,0 +1,7 @@
+//! The reference service, driven over HTTP.
+
+mod calls;
+mod keys;
+mod process;
+mod support;
+mod tokens;

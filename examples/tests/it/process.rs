@@ -1,0 +1,209 @@
+//! The program itself: what it says, what it does not say, how it ends.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use fountain_examples::Client;
+use serde_json::Value;
+
+const KEK: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const PEPPER: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
+
+fn program(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_service"));
+    command
+        .env_clear()
+        .current_dir(folder)
+        .env("FOUNTAIN_LISTEN", "127.0.0.1:0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Ends by itself: its status, and what it wrote to stderr.
+fn refused(command: &mut Command) -> (ExitStatus, String) {
+    let output = command.output().unwrap();
+    assert!(output.stdout.is_empty());
+    (output.status, String::from_utf8(output.stderr).unwrap())
+}
+
+/// The next event on stdout.
+fn event(lines: &mut impl Iterator<Item = std::io::Result<String>>) -> Value {
+    serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap()
+}
+
+/// Kills the program when a test fails.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn it_announces_itself_keeps_secrets_out_of_its_log_and_ends_with_0_on_sigterm() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Running(
+        program(folder.path())
+            .args(["--dev", "--verbose"])
+            .spawn()
+            .unwrap(),
+    );
+    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
+    let bootstrap = event(&mut lines);
+    assert_eq!(bootstrap["event"], "bootstrap");
+    let key = bootstrap["admin_key"].as_str().unwrap().to_owned();
+    let listening = event(&mut lines);
+    assert_eq!(listening["event"], "listening");
+    let address = listening["address"].as_str().unwrap().parse().unwrap();
+
+    let client = Client::new(address);
+    let pasted = "canary-in-a-query";
+    for credential in [Some(key.as_str()), Some("canary.in.header"), None] {
+        for path in [
+            "/v1/whoami",
+            "/demo/orders/canary-in-a-path",
+            "/v1/keys?after=canary-in-a-query",
+        ] {
+            client.get(path, credential).await.unwrap();
+        }
+    }
+    let made = client.get("/v1/keys", Some(&key)).await.unwrap();
+    assert_eq!(made.status, 200);
+    drop(client);
+
+    let pid = child.0.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let mut log = String::new();
+    child
+        .0
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut log)
+        .unwrap();
+    assert_eq!(child.0.wait().unwrap().code(), Some(0), "{log}");
+    assert!(lines.next().is_none());
+
+    assert!(log.lines().count() > 9, "{log}");
+    for line in log.lines() {
+        let parsed: Value = serde_json::from_str(line).unwrap();
+        assert!(parsed["level"].is_string());
+    }
+    let kept = std::fs::read_to_string(folder.path().join("fountain.db.dev-secrets")).unwrap();
+    for secret in kept
+        .lines()
+        .chain([key.as_str(), "canary.in.header", "canary-in-a-path", pasted])
+    {
+        assert!(!log.contains(secret), "{secret}");
+    }
+}
+
+#[test]
+fn without_its_secrets_it_does_not_start_and_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let (status, said) = refused(&mut program(folder.path()));
+    assert_eq!(status.code(), Some(2));
+    for hint in [
+        "FOUNTAIN_KEK is missing",
+        "FOUNTAIN_PEPPER is missing",
+        "openssl rand -base64 32",
+    ] {
+        assert!(said.contains(hint), "{said}");
+    }
+    let mut weak = program(folder.path());
+    weak.env("FOUNTAIN_KEK", KEK).env("FOUNTAIN_PEPPER", KEK);
+    let (status, said) = refused(&mut weak);
+    assert_eq!(status.code(), Some(2));
+    assert!(
+        said.contains("are the same") && !said.contains(KEK),
+        "{said}"
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn stores_and_settings_that_are_not_there_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |name: &str, value: &str| {
+        let mut command = program(folder.path());
+        command
+            .env("FOUNTAIN_KEK", KEK)
+            .env("FOUNTAIN_PEPPER", PEPPER)
+            .env(name, value);
+        let (status, said) = refused(&mut command);
+        assert_eq!(status.code(), Some(2), "{said}");
+        said
+    };
+    for url in [
+        "postgres://u:hunter2@h/db",
+        "redis://:hunter2@h",
+        "nonsense",
+    ] {
+        let said = with("FOUNTAIN_STORE", url);
+        assert!(said.contains("memory or sqlite:PATH"), "{said}");
+    }
+    for name in [
+        "FOUNTAIN_DELIVERY",
+        "FOUNTAIN_LOCKOUT",
+        "FOUNTAIN_REDIS_URL",
+        "FOUNTAIN_ADMIN_PASSWORD",
+    ] {
+        let said = with(name, "hunter2");
+        assert!(said.contains(name) && !said.contains("hunter2"), "{said}");
+    }
+    assert!(with("FOUNTAIN_ACCESS_TTL", "10 minutes").contains("15m"));
+    assert!(with("FOUNTAIN_SIGNING_ALG", "HS256").contains("EdDSA"));
+}
+
+#[test]
+fn what_fountain_refuses_ends_with_1_and_its_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program(folder.path());
+    command
+        .env("FOUNTAIN_KEK", KEK)
+        .env("FOUNTAIN_PEPPER", PEPPER)
+        .env("FOUNTAIN_STORE", "memory")
+        .env("FOUNTAIN_ACCESS_TTL", "2d");
+    let (status, said) = refused(&mut command);
+    assert_eq!(status.code(), Some(1));
+    assert!(said.contains("not acceptable"), "{said}");
+}
+
+#[tokio::test]
+async fn it_finds_its_keys_again_after_a_restart_and_bootstraps_no_second_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let (kek, pepper) = (folder.path().join("kek"), folder.path().join("pepper"));
+    std::fs::write(&kek, KEK).unwrap();
+    std::fs::write(&pepper, format!("{PEPPER}\n")).unwrap();
+    let start = || {
+        let mut command = program(folder.path());
+        command
+            .arg("--dev")
+            .env("FOUNTAIN_KEK_FILE", &kek)
+            .env("FOUNTAIN_PEPPER_FILE", &pepper);
+        let mut child = Running(command.spawn().unwrap());
+        let lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
+        (child, lines)
+    };
+    let (first, mut lines) = start();
+    let key = event(&mut lines)["admin_key"].as_str().unwrap().to_owned();
+    event(&mut lines);
+    drop(first);
+    let (_second, mut lines) = start();
+    let listening = event(&mut lines);
+    assert_eq!(listening["event"], "listening");
+    let client = Client::new(listening["address"].as_str().unwrap().parse().unwrap());
+    let answer = client.get("/v1/keys", Some(&key)).await.unwrap();
+    assert_eq!(answer.status, 200);
+}
