@@ -162,6 +162,10 @@ impl Config {
                 ));
             }
         }
+        if found.dev && !mistakes.is_empty() {
+            // Nothing is made beside a database that will not be opened.
+            return Err(Refusal::Mistakes(mistakes));
+        }
         match found.secrets() {
             Ok(secrets) if mistakes.is_empty() => Ok(found.with(secrets)),
             Ok(_) => Err(Refusal::Mistakes(mistakes)),

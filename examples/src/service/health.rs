@@ -37,10 +37,41 @@ pub(super) async fn metrics(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let passed_on = headers.contains_key(FORWARDED) || headers.contains_key("x-forwarded-for");
-    if passed_on || !peer.ip().to_canonical().is_loopback() {
+    if !is_local(peer, &headers) {
         return Err(Failure::forbidden("Ask from the machine itself."));
     }
     let text = HeaderValue::from_static("text/plain; version=0.0.4");
     Ok(([(CONTENT_TYPE, text)], app.metrics().render()).into_response())
+}
+
+fn is_local(peer: SocketAddr, headers: &HeaderMap) -> bool {
+    let passed_on = headers.contains_key(FORWARDED) || headers.contains_key("x-forwarded-for");
+    peer.ip().to_canonical().is_loopback() && !passed_on
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_peer_on_loopback_is_local_however_its_address_is_written() {
+        let is_local = |peer: &str| is_local(peer.parse().unwrap(), &HeaderMap::new());
+        for peer in [
+            "127.0.0.1:9",
+            "127.8.0.1:9",
+            "[::1]:9",
+            "[::ffff:127.0.0.1]:9",
+        ] {
+            assert!(is_local(peer), "{peer}");
+        }
+        for peer in [
+            "192.0.2.1:9",
+            "10.0.0.1:9",
+            "[2001:db8::1]:9",
+            "[::ffff:192.0.2.1]:9",
+            "0.0.0.0:9",
+        ] {
+            assert!(!is_local(peer), "{peer}");
+        }
+    }
 }

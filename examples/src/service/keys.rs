@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use fountain_core::api_key::{ApiKeyRecord, KeyCursor, KeyVerdict, NewApiKey, Rotation};
 use fountain_core::identity::{Credential, KeyId};
@@ -18,7 +18,7 @@ use super::access::{ManageKeys, RotateKey, VerifyKeys};
 use super::answer::{List, Page, private, time};
 use super::app::App;
 use super::duration;
-use super::problem::{Body, Failure, OptionalBody, Parameters};
+use super::problem::{Body, Failure, OptionalBody, Parameters, Segment};
 
 /// What a new key shall be.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -170,7 +170,7 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(app): State<App>,
     Authorize(proof): Authorize<ManageKeys>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> Result<Json<Key>, Failure> {
     let found = app
         .fountain()
@@ -190,7 +190,7 @@ pub(super) async fn show(
 pub(super) async fn rotate(
     State(app): State<App>,
     Authenticated(principal): Authenticated,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     body: Result<OptionalBody<RotateRequest>, Failure>,
 ) -> Result<Response, Failure> {
     // Before the body is judged: who may not do it learns nothing of how it is done.
@@ -221,7 +221,7 @@ pub(super) async fn rotate(
 pub(super) async fn revoke(
     State(app): State<App>,
     Authorize(proof): Authorize<ManageKeys>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> Result<Response, Failure> {
     let by = proof.principal();
     app.fountain()

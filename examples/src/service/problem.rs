@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::response::{IntoResponse, Response};
 use fountain_core::{Error, ErrorKind, Rejection, RejectionKind};
 use fountain_tower::{Answers, ProblemJson, Refusal, Responder};
@@ -88,7 +88,8 @@ impl From<Error> for Failure {
             ErrorKind::Forbidden(detail) => Self::forbidden(detail),
             ErrorKind::Refused(rejection) => rejection.clone().into(),
             _ => {
-                tracing::warn!(%error, source = ?std::error::Error::source(&error), "a call failed");
+                let source = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, source, "a call failed");
                 Self::Refused(error.rejection())
             }
         }
@@ -257,6 +258,20 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Parameters<T> 
             Err(_) => Err(Failure::unprocessable(
                 "A parameter of the query is unknown or not of its type: /openapi.json names them.",
             )),
+        }
+    }
+}
+
+/// The one variable segment of the path. What cannot be read names nothing.
+pub(super) struct Segment(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(found)) => Ok(Self(found)),
+            Err(_) => Err(Failure::not_found()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Signing keys: followed by a new one, or ended at once.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use fountain_core::identity::Kid;
 use fountain_core::signing::Rotation;
@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::access::{DeleteSigningKeys, RotateSigningKeys};
 use super::app::App;
-use super::problem::Failure;
+use super::problem::{Failure, Segment};
 
 /// Which key follows.
 #[derive(Debug, Serialize, ToSchema)]
@@ -56,7 +56,7 @@ pub(super) async fn rotate(
 pub(super) async fn revoke(
     State(app): State<App>,
     Authenticated(principal): Authenticated,
-    Path(kid): Path<String>,
+    Segment(kid): Segment,
 ) -> Result<Response, Failure> {
     let proof = app.permit::<DeleteSigningKeys>(principal, "signing-keys:delete", Some(&kid))?;
     let kid = Kid::new(kid).map_err(|_| Failure::not_found())?;

@@ -165,6 +165,8 @@ async fn unknown_paths_methods_and_bodies_are_problems_too() {
         answer.is_problem(status, code);
         assert!(!answer.text.contains("canary"));
     }
+    let unreadable = world.get("/v1/keys/%ff", &admin).await;
+    unreadable.is_problem(404, "not_found");
     let two = Request::get("/v1/whoami")
         .header("authorization", format!("Bearer {admin}"))
         .header("x-api-key", &admin);
