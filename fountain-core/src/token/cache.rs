@@ -1,6 +1,5 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 use std::time::Duration;
 
 use constant_time_eq::constant_time_eq;
@@ -17,10 +16,12 @@ use crate::identity::Principal;
 /// A hit needs the whole token to be equal, the feed to be fresh, nothing that concerns the token (its keys, its
 /// id, its family, its subject) to have changed, and its `exp` not to have passed. There are no negative entries.
 pub(super) struct TokenCache {
-    tokens: Cache<Token, Arc<Remembered>, UnitWeighter, RandomState>,
+    /// The entries lie in the cache itself: with many live tokens every pointer that is followed is a wait for memory.
+    tokens: Cache<Token, Remembered, UnitWeighter, RandomState>,
 }
 
-/// What is remembered of a verified token.
+/// What is remembered of a verified token. Cheap to clone.
+#[derive(Clone)]
 pub(super) struct Remembered {
     pub(super) principal: Principal,
     /// From when on the token is expired, leeway included.
@@ -63,12 +64,11 @@ impl TokenCache {
         (monotonic < found.until
             && now < found.expires_at
             && trust.stamp_of(&found.slots) == found.stamp)
-            .then(|| found.principal.clone())
+            .then_some(found.principal)
     }
 
     pub(super) fn remember(&self, token: &str, remembered: Remembered) {
-        self.tokens
-            .insert(Token(token.into()), Arc::new(remembered));
+        self.tokens.insert(Token(token.into()), remembered);
     }
 
     pub(super) fn len(&self) -> usize {

@@ -55,11 +55,13 @@ impl<'a> CompactToken<'a> {
             return Err(Reason::TokenTooLarge);
         }
         let parts = || {
-            let (signing_input, signature) = token.rsplit_once('.')?;
-            let (header, payload) = signing_input.split_once('.')?;
-            let complete = !header.is_empty() && !signature.is_empty() && !payload.contains('.');
+            let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
+            let (first, second) = (dots.next()?, dots.next()?);
+            let (header, payload) = (token.get(..first)?, token.get(first + 1..second)?);
+            let signature = token.get(second + 1..)?;
+            let complete = dots.next().is_none() && !header.is_empty() && !signature.is_empty();
             complete.then_some(Self {
-                signing_input,
+                signing_input: token.get(..second)?,
                 header,
                 payload,
                 signature,
