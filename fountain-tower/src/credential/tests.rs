@@ -155,6 +155,20 @@ fn a_credential_in_query_or_cookie_is_seen() {
     ));
 }
 
+/// RFC 6750 section 2.1, byte by byte and wherever it stands in a long token.
+#[test]
+fn exactly_the_bytes_of_a_b64token_may_stand_in_one() {
+    let allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/";
+    for byte in 0..=u8::MAX {
+        for at in [0, 1, 15, 16, 250, 498] {
+            let mut value = [b"Bearer ".as_slice(), &[b'a'; 500]].concat();
+            value[7 + at] = byte;
+            let expected = allowed.as_bytes().contains(&byte);
+            assert_eq!(authorization(&value).is_ok(), expected, "{byte} at {at}");
+        }
+    }
+}
+
 proptest! {
     /// Nothing panics, and what is accepted is a part of the input that may stand in a token.
     #[test]
