@@ -55,6 +55,10 @@ pub struct Case {
     pub role: Role,
     /// What is done, in a few words.
     pub what: &'static str,
+    /// Makes ready for a block, which is not measured.
+    pub prepare: Box<dyn FnMut()>,
+    /// How often it is done at most after having been made ready.
+    pub at_most: u32,
     /// Does it this many times.
     pub run: Box<dyn FnMut(u32)>,
 }
@@ -70,6 +74,8 @@ impl Case {
         Self {
             role,
             what,
+            prepare: Box::new(|| {}),
+            at_most: u32::MAX,
             run: Box::new(run),
         }
     }

@@ -6,7 +6,7 @@ mod request;
 mod sign;
 mod verify;
 
-pub use recall::{Remembering, Shuffled};
+pub use recall::{Arrivals, Remembering};
 
 use crate::Group;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fountain_core::{Clock, SystemClock};
 
-use crate::{Group, Role};
+use crate::{Case, Group, Role};
 
 /// How long to measure.
 #[derive(Debug, Clone, Copy)]
@@ -55,11 +55,12 @@ pub fn measure(group: &mut Group, effort: Effort) -> Measured {
     let sizes: Vec<u32> = group
         .cases
         .iter_mut()
-        .map(|case| block_size(&clock, &mut case.run, effort.block))
+        .map(|case| block_size(&clock, case, effort.block))
         .collect();
     let mut rounds: Vec<Vec<f64>> = vec![Vec::new(); group.cases.len()];
     for _ in 0..effort.rounds {
         for ((case, size), times) in group.cases.iter_mut().zip(&sizes).zip(&mut rounds) {
+            (case.prepare)();
             times.push(nanoseconds(&clock, &mut case.run, *size));
         }
     }
@@ -92,16 +93,17 @@ pub fn nanoseconds(clock: &SystemClock, run: &mut dyn FnMut(u32), times: u32) ->
 }
 
 /// How many operations fill a block; also warms up.
-fn block_size(clock: &SystemClock, run: &mut dyn FnMut(u32), block: Duration) -> u32 {
+fn block_size(clock: &SystemClock, case: &mut Case, block: Duration) -> u32 {
     let mut times = 1_u32;
     loop {
+        (case.prepare)();
         let before = clock.monotonic();
-        run(times);
+        (case.run)(times);
         let took = clock.monotonic().saturating_sub(before);
-        if took >= block || times >= 1 << 24 {
+        if took >= block || times >= case.at_most.min(1 << 24) {
             return times;
         }
-        times *= 2;
+        times = (times * 2).min(case.at_most);
     }
 }
 

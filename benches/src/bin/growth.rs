@@ -12,15 +12,13 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use fountain_benches::group::{Remembering, Shuffled};
+use fountain_benches::group::{Arrivals, Remembering};
 use fountain_benches::measure::{median, nanoseconds};
 use fountain_core::SystemClock;
 
 const SIZES: [usize; 3] = [1_000, 100_000, 1_000_000];
-/// Blocks of look-ups for one figure.
-const ROUNDS: usize = 101;
-/// Look-ups of one block: about 10 ms.
-const BLOCK: u32 = 20_000;
+/// Blocks of look-ups for one figure: several seconds.
+const BLOCKS: usize = 10_001;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -44,9 +42,14 @@ fn every() {
     for kind in ["token", "key"] {
         let figures: Vec<Figures> = SIZES.iter().map(|size| apart(kind, *size)).collect();
         for (size, figures) in SIZES.iter().zip(&figures) {
+            // An access token is not stored.
+            let stored = match kind {
+                "key" => format!("{:.0}", figures.stored),
+                _ => String::new(),
+            };
             println!(
-                "| {kind}s | {size} | {:.0} | {:.0} | {:.0} | {:.2}x |",
-                figures.nanoseconds, figures.remembered, figures.stored, figures.two_threads
+                "| {kind}s | {size} | {:.0} | {:.0} | {stored} | {:.2}x |",
+                figures.nanoseconds, figures.remembered, figures.two_threads
             );
         }
         if let [small, .., large] = figures.as_slice() {
@@ -103,9 +106,8 @@ fn one(kind: &str, entries: usize) {
     }
     let verified = resident();
 
-    let recall = move |service: &Remembering, walk: &mut Shuffled, times: u32| {
-        for _ in 0..times {
-            let text = walk.next_text();
+    let recall = |arrivals: &Arrivals| {
+        for text in arrivals.texts().take(Arrivals::SIZE) {
             let found = if is_token {
                 service.fountain.tokens().recall(text)
             } else {
@@ -114,36 +116,40 @@ fn one(kind: &str, entries: usize) {
             assert!(std::hint::black_box(found).is_some(), "it was forgotten");
         }
     };
-    let clock = SystemClock::new();
-    let mut walks = [0, entries / 2].map(|start| Shuffled::from(Arc::clone(&texts), start));
-    let (mut alone, mut speedups) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let [first, second] = &mut walks;
-        let single = nanoseconds(&clock, &mut |times| recall(&service, first, times), BLOCK);
-        let double = nanoseconds(
-            &clock,
-            &mut |times| {
-                std::thread::scope(|scope| {
-                    scope.spawn(|| recall(&service, second, times));
-                    recall(&service, first, times);
-                });
-            },
-            BLOCK,
-        );
-        alone.push(single);
-        speedups.push(2.0 * single / double);
-    }
+    let begin = |at| Arrivals::new(Arc::clone(&texts), at);
+    let alone = time(&mut begin(0), recall);
+    let together = [0, entries / 2].map(|at| {
+        let (begin, recall) = (&begin, &recall);
+        move || time(&mut begin(at), recall)
+    });
+    let together = std::thread::scope(|scope| {
+        let threads = together.map(|measure| scope.spawn(measure));
+        threads.map(|thread| thread.join().unwrap())
+    });
+    let speedup = together.iter().map(|time| alone / time).sum::<f64>();
     let each = |from: f64, to: f64| (to - from) / f64::from(u32::try_from(entries).unwrap());
     // The texts themselves are the caller's: a header of 24 bytes, and as many bytes as they have.
     let text = texts.iter().map(|text| text.capacity() + 24).sum::<usize>();
     let text = f64::from(u32::try_from(text).unwrap());
     println!(
         "{} {} {} {}",
-        median(alone),
+        alone,
         each(issued, verified),
         each(before + text, issued).max(0.0),
-        median(speedups)
+        speedup
     );
+}
+
+/// Nanoseconds of one look-up, the median over blocks of arrivals.
+fn time(arrivals: &mut Arrivals, recall: impl Fn(&Arrivals)) -> f64 {
+    let clock = SystemClock::new();
+    let mut times = Vec::with_capacity(BLOCKS);
+    for _ in 0..BLOCKS {
+        arrivals.renew();
+        let block = Arrivals::SIZE.try_into().unwrap();
+        times.push(nanoseconds(&clock, &mut |_| recall(arrivals), block));
+    }
+    median(times)
 }
 
 /// Bytes of this process in memory.

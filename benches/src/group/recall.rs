@@ -1,6 +1,9 @@
 //! Credentials that were verified before.
 
+use std::cell::RefCell;
 use std::hash::{Hash, Hasher};
+use std::hint::black_box;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
@@ -102,33 +105,45 @@ impl Remembering {
     }
 }
 
-/// Texts in an order that no prefetcher guesses, endlessly.
-#[derive(Debug, Clone)]
-pub struct Shuffled {
+/// Credentials that have just arrived: whoever read them from a socket has them in the processor's cache, which has
+/// nothing else of theirs.
+#[derive(Debug)]
+pub struct Arrivals {
     texts: Arc<[String]>,
     at: usize,
-    step: usize,
+    arrived: Vec<String>,
 }
 
-impl Shuffled {
-    /// An endless walk over these that meets each once a round.
+impl Arrivals {
+    /// How many arrive together.
+    pub const SIZE: usize = 256;
+
+    /// Arrivals of these texts, beginning at some place, in an order that no prefetcher guesses.
     #[must_use]
-    pub fn new(texts: Arc<[String]>) -> Self {
-        Self::from(texts, 0)
+    pub fn new(texts: Arc<[String]>, at: usize) -> Self {
+        let mut arrivals = Self {
+            texts,
+            at,
+            arrived: vec![String::new(); Self::SIZE],
+        };
+        arrivals.renew();
+        arrivals
     }
 
-    /// The same walk, begun elsewhere.
-    #[must_use]
-    pub fn from(texts: Arc<[String]>, at: usize) -> Self {
-        // Coprime to every number of texts here, which are powers of ten: it ends in 7.
-        let step = texts.len() * 618 / 1000 / 10 * 10 + 7;
-        Self { texts, at, step }
+    /// Others arrive.
+    pub fn renew(&mut self) {
+        // Ends in 7 and so is coprime to the number of texts, a power of ten: each comes once a round.
+        let step = self.texts.len() * 618 / 1000 / 10 * 10 + 7;
+        for buffer in &mut self.arrived {
+            self.at = (self.at + step) % self.texts.len();
+            buffer.clear();
+            buffer.push_str(self.texts.get(self.at).map_or("", String::as_str));
+        }
     }
 
-    /// The next one.
-    pub fn next_text(&mut self) -> &str {
-        self.at = (self.at + self.step) % self.texts.len();
-        self.texts.get(self.at).map_or("", String::as_str)
+    /// Those that have arrived, over and over.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.arrived.iter().cycle().map(String::as_str)
     }
 }
 
@@ -194,20 +209,41 @@ fn tokens(name: &'static str, live: usize, target: f64) -> Group {
         live,
         tokens.iter().map(|token| ByTail(token.as_str().into())),
     );
-    let mut walk = Shuffled::new(tokens);
-    let mut their_walk = walk.clone();
+    let limit = arriving(
+        Role::Limit,
+        "quick_cache by the token's end",
+        &tokens,
+        move |token| cache.get(&Text(token)),
+    );
+    let ours = arriving(Role::Ours, "Tokens::recall", &tokens, move |token| {
+        service.fountain.tokens().recall(token)
+    });
     Group {
         name,
         target: Target::Nanoseconds(target),
-        cases: vec![
-            Case::new(Role::Limit, "quick_cache by the token's end", move || {
-                cache.get(&Text(their_walk.next_text())).unwrap()
-            }),
-            Case::new(Role::Ours, "Tokens::recall", move || {
-                service.fountain.tokens().recall(walk.next_text()).unwrap()
-            }),
-        ],
+        cases: vec![limit, ours],
     }
+}
+
+fn arriving<T: 'static>(
+    role: Role,
+    what: &'static str,
+    tokens: &Arc<[String]>,
+    look_up: impl Fn(&str) -> Option<T> + 'static,
+) -> Case {
+    let arrivals = Rc::new(RefCell::new(Arrivals::new(Arc::clone(tokens), 0)));
+    let arrived = Rc::clone(&arrivals);
+    let mut case = Case::new(role, what, || {});
+    case.run = Box::new(move |times| {
+        for token in arrived.borrow().texts().take(times.try_into().unwrap()) {
+            assert!(black_box(look_up(token)).is_some(), "it was forgotten");
+        }
+    });
+    if tokens.len() > Arrivals::SIZE {
+        case.at_most = Arrivals::SIZE.try_into().unwrap();
+    }
+    case.prepare = Box::new(move || arrivals.borrow_mut().renew());
+    case
 }
 
 pub(super) fn api_key(name: &'static str) -> Group {
