@@ -93,7 +93,7 @@ impl Tokens {
     }
 
     /// The pure part, with the key ring read again when it does not know the key: another node may be ahead.
-    async fn verify_signature_and_claims(
+    pub(super) async fn verify_signature_and_claims(
         &self,
         token: &str,
         now: Timestamp,

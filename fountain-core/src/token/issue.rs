@@ -131,12 +131,12 @@ impl Tokens {
         let family = FamilyId::new(random_id::<16>(&*self.random)?)?;
         let roles = self.roles_of(&new.tenant, &new.subject, &new.roles).await?;
         let scopes = texts_unless_empty(&new.scopes);
+        let expires_at = now + self.refresh_rules.absolute_life();
         let access = self
-            .sign_access(&new, Some(&family), roles, scopes, now)
+            .sign_access(&new, Some((&family, expires_at)), roles, scopes, now)
             .await?;
 
         let refresh_token = refresh_text::generate(&*self.random)?;
-        let expires_at = now + self.refresh_rules.absolute_life();
         let first = RefreshTokenRecord {
             digest: self.refresh_digest(refresh_token.expose()),
             expires_at: (now + self.refresh_rules.idle_life()).min(expires_at),
@@ -210,11 +210,11 @@ impl Tokens {
     }
 
     /// Makes and signs an access token whose `iat` is `now`: an instant before anything was asked about the subject,
-    /// so that whatever is revoked meanwhile covers it.
+    /// so that whatever is revoked meanwhile covers it. With a family it ends when that does, at the latest.
     pub(super) async fn sign_access(
         &self,
         new: &NewTokens,
-        family: Option<&FamilyId>,
+        family: Option<(&FamilyId, Timestamp)>,
         roles: Option<Vec<String>>,
         scopes: Option<Vec<String>>,
         now: Timestamp,
@@ -222,7 +222,11 @@ impl Tokens {
         // 160 random bits as 27 base62 characters.
         let id = TokenId::new(base62(&array::<20>(&*self.random)?, 27))?;
         let issued_at = Timestamp::from_unix_seconds(now.as_unix_seconds());
-        let expires_at = issued_at + self.rules.access_life();
+        let life_ends = issued_at + self.rules.access_life();
+        let expires_at = family.map_or(life_ends, |(_, ends)| {
+            // `exp` has whole seconds: rounded down, since nothing outlives the family.
+            life_ends.min(Timestamp::from_unix_seconds(ends.as_unix_seconds()))
+        });
         let mut claims = AccessClaims::new(
             self.rules.issuer().clone(),
             new.subject.clone(),
@@ -233,7 +237,7 @@ impl Tokens {
             expires_at,
         );
         claims.tenant = new.tenant.clone();
-        claims.family = family.cloned();
+        claims.family = family.map(|(id, _)| id.clone());
         claims.roles = roles;
         claims.scopes = scopes;
         claims.assurance = new.assurance.clone();
@@ -253,7 +257,7 @@ impl Tokens {
             access_token: Secret::from(token),
             id,
             expires_at,
-            expires_in: self.rules.access_life(),
+            expires_in: expires_at.since(issued_at),
             scopes: claims.scopes.unwrap_or_default(),
         })
     }

@@ -170,6 +170,10 @@ impl Tokens {
         refresh_token: Secret,
         now: Timestamp,
     ) -> Result<IssuedTokens, Error> {
+        if family.expires_at < now.next_second() {
+            // Less than the second that an access token lives at least, since `iat` and `exp` have whole ones.
+            return Err(refused(Reason::RefreshExpired));
+        }
         let roles = match self
             .roles_of(&family.tenant, &family.subject, &family.roles)
             .await
@@ -198,7 +202,13 @@ impl Tokens {
             binding: family.binding,
         };
         let access = match self
-            .sign_access(&new, Some(&family_id), roles, scopes, now)
+            .sign_access(
+                &new,
+                Some((&family_id, family.expires_at)),
+                roles,
+                scopes,
+                now,
+            )
             .await
         {
             Err(error) if matches!(error.kind(), ErrorKind::Forbidden(_)) => {

@@ -1,13 +1,11 @@
 use serde::Serialize;
 
 use super::issue::texts_unless_empty;
-use super::{
-    AccessClaims, Revocation, RevokeOutcome, TokenRules, Tokens, refresh_text, verify_access,
-};
+use super::{AccessClaims, Revocation, RevokeOutcome, TokenRules, Tokens, refresh_text};
 use crate::audit::{AuditAction, AuditEvent};
 use crate::change::RevocationKey;
 use crate::clock::Timestamp;
-use crate::error::Error;
+use crate::error::{Error, RejectionKind};
 use crate::identity::{Actor, FamilyId, Issuer, Subject, Tenant, TokenId};
 
 /// What a token is, for who may know (RFC 7662 section 2.2).
@@ -100,17 +98,21 @@ impl Tokens {
             .map(drop)
     }
 
-    /// The claims of a genuine access token of the tenant; none for anything else.
+    /// The claims of a genuine access token of the tenant; none for anything else. A key that another node has just
+    /// begun to sign with is looked for as in [`Tokens::verify`]: else its tokens would be let live, with a promise.
     async fn claims_for_revocation(
         &self,
         token: &str,
         tenant: &Tenant,
         now: Timestamp,
     ) -> Result<Option<AccessClaims>, Error> {
-        let keys = self.keyring.keys().await?;
-        Ok(verify_access(token, &self.rules, &*keys, now)
-            .ok()
-            .filter(|claims| claims.tenant == *tenant))
+        match self.verify_signature_and_claims(token, now).await {
+            Ok(claims) => Ok((claims.tenant == *tenant).then_some(claims)),
+            Err(refused) if matches!(refused.kind(), RejectionKind::Unavailable { .. }) => {
+                Err(refused.into())
+            }
+            Err(_) => Ok(None),
+        }
     }
 
     /// Ends a token family: its refresh token and all its access tokens. `false` when it had ended, or is not of
@@ -269,13 +271,8 @@ impl Tokens {
                 jti: Some(claims.id.to_string()),
             }),
             Ok(_) => Ok(Introspection::INACTIVE),
-            Err(rejection)
-                if matches!(
-                    rejection.kind(),
-                    crate::error::RejectionKind::Unavailable { .. }
-                ) =>
-            {
-                Err(rejection.into())
+            Err(refused) if matches!(refused.kind(), RejectionKind::Unavailable { .. }) => {
+                Err(refused.into())
             }
             Err(_) => Ok(Introspection::INACTIVE),
         }

@@ -9,7 +9,7 @@ use fountain_core::danger::InsecureSeededRandom;
 use fountain_core::identity::{ClientId, Scope};
 use fountain_core::memory::MemoryStore;
 use fountain_core::seal::{KekId, LocalKeys};
-use fountain_core::token::{IssuedTokens, NewTokens, RefreshRequest, RefreshRules};
+use fountain_core::token::{AccessClaims, IssuedTokens, NewTokens, RefreshRequest, RefreshRules};
 use fountain_core::{
     Actor, Clock, Digest, Error, ErrorKind, Fountain, FountainBuilder, ManualClock, OsRandom,
     Random, Reason, RejectionKind, Secret, Subject, Tenant, Timestamp,
@@ -287,6 +287,43 @@ async fn a_family_ends_idle_or_absolutely_and_no_use_extends_it_past_that() {
     );
 }
 
+/// R-42: an access token does not outlive its family; the last one ends with it, to the second.
+#[tokio::test]
+async fn an_access_token_ends_with_its_family_at_the_latest() {
+    let life = Duration::from_secs(1_000);
+    let node = node_with(|builder| {
+        builder.refresh(RefreshRules::aal1().absolute_life(life).idle_life(life))
+    })
+    .await;
+    node.clock.advance(Duration::from_micros(500_000));
+    let first = issue(&node, alice()).await;
+    assert_eq!(first.access.expires_in, Duration::from_secs(600));
+    let end = first.family_expires_at;
+    assert_eq!(end, Timestamp::from_unix_micros(1_900_001_000_500_000));
+
+    // 400 s before the end its own life is just what is left; a second later it is cut.
+    node.clock.advance(Duration::from_secs(400));
+    let mut last = refresh(&node, &first.refresh_token).await.unwrap();
+    assert_eq!(last.access.expires_in, Duration::from_secs(600));
+    for (step, left) in [(1, 599), (598, 1)] {
+        node.clock.advance(Duration::from_secs(step));
+        last = refresh(&node, &last.refresh_token).await.unwrap();
+        assert_eq!(last.access.expires_in, Duration::from_secs(left));
+        assert_eq!(
+            last.access.expires_at,
+            Timestamp::from_unix_seconds(1_900_001_000)
+        );
+        assert!(last.access.expires_at <= end && last.family_expires_at == end);
+        assert!(accepted(&node, &last).await);
+    }
+
+    // In the family's last half second no token of whole seconds has a life to live.
+    node.clock.advance(Duration::from_micros(999_999));
+    assert!(node.clock.now() < end);
+    let error = refresh(&node, &last.refresh_token).await.unwrap_err();
+    assert_eq!(reason(&error), Reason::RefreshExpired);
+}
+
 /// R-44, B-66
 #[tokio::test]
 async fn a_refresh_token_is_bound_to_client_tenant_key_and_scope() {
@@ -435,25 +472,49 @@ async fn revoking_any_token_of_a_family_ends_all_of_it_and_unknown_ones_are_no_e
 
 /// R-45: an answer that nothing is left to revoke is true also when the family was forgotten before the token ends.
 #[tokio::test]
-async fn an_access_token_that_outlives_its_family_is_still_revoked() {
-    let hour = Duration::from_secs(3_600);
-    let node = node_with(|builder| {
-        builder
-            .access_life(hour * 24)
-            .refresh(RefreshRules::aal1().absolute_life(hour).idle_life(hour))
-    })
-    .await;
-    let issued = issue(&node, alice()).await;
-    node.clock.advance(hour * 2 + Duration::from_secs(1));
-    assert_eq!(node.fountain.tick().await.unwrap().purged, 1);
-    assert!(accepted(&node, &issued).await);
-    let text = issued.access.access_token.expose();
+async fn an_access_token_whose_family_is_forgotten_is_still_revoked() {
+    let node = node().await;
+    let signer = node.fountain.keyring().signer().await.unwrap();
+    let claims = AccessClaims::decode(
+        br#"{"iss":"https://auth.example.com","sub":"alice","aud":"orders","client_id":"web","jti":"t1",
+             "iat":1900000000,"exp":1900000600,"sid":"0dGbAxGzOtFmbRpCVL4YmF"}"#,
+    )
+    .unwrap();
+    let text = signer.sign_access(&claims).unwrap();
     let tokens = node.fountain.tokens();
+    assert!(tokens.verify(&text).await.is_ok());
     tokens
+        .revoke(&Actor::System, &Tenant::default(), &text)
+        .await
+        .unwrap();
+    assert!(tokens.verify(&text).await.is_err());
+}
+
+/// R-45, R-27: the node that is asked to revoke does not know the key yet that another one signs with.
+#[tokio::test]
+async fn a_token_under_a_key_that_this_node_has_not_read_yet_is_revoked_all_the_same() {
+    let clock = Arc::new(ManualClock::at(Timestamp::from_unix_seconds(1_900_000_000)));
+    let store = Arc::new(MemoryStore::new());
+    let here = builder(&store, &clock).build().await.unwrap();
+    let there = builder(&store, &clock).build().await.unwrap();
+    let ring = there.keyring();
+    let old = ring.signer().await.unwrap().kid().clone();
+    let _ = ring.rotate(Actor::System).await.unwrap();
+    clock.advance(ring.config().lead());
+    // What `here` knows of the ring is from before the activation, and fresh enough to be believed.
+    here.follow().await.unwrap();
+    here.keyring().keys().await.unwrap();
+    there.tick().await.unwrap();
+    assert_ne!(*ring.signer().await.unwrap().kid(), old);
+
+    let issued = there.tokens().issue_access(&alice()).await.unwrap();
+    let text = issued.access_token.expose();
+    here.tokens()
         .revoke(&Actor::System, &Tenant::default(), text)
         .await
         .unwrap();
-    assert!(!accepted(&node, &issued).await);
+    there.follow().await.unwrap();
+    assert!(there.tokens().verify(text).await.is_err());
 }
 
 #[tokio::test]
