@@ -15,6 +15,7 @@ use crate::identity::{Actor, Tenant};
 use crate::random::Random;
 use crate::text::{is_all, random_id, text_type};
 
+mod bounds;
 mod store;
 pub use store::{AuditPage, AuditSequence, AuditStore, RecordedEvent};
 
@@ -107,6 +108,9 @@ pub enum Outcome {
 
 /// One entry of the audit trail, before a store gives it its place in the sequence.
 ///
+/// Its texts are short: 256 bytes without control characters, and 16 details at most. [`AuditEvent::detail`] and
+/// [`AuditEvent::target`] see to that; an event that breaks it can be neither serialized nor deserialized.
+///
 /// ```
 /// use fountain_core::{Actor, OsRandom, Tenant, Timestamp};
 /// use fountain_core::audit::{AuditAction, AuditEvent};
@@ -137,8 +141,10 @@ pub struct AuditEvent {
     /// What it was done to: a kind and an id.
     pub target: Option<Target>,
     /// The request that led to it.
+    #[serde(default, with = "bounds::optional_text")]
     pub request_id: Option<String>,
     /// More, as short texts; never a secret. At most 16 entries of 256 bytes.
+    #[serde(with = "bounds::details")]
     pub details: BTreeMap<String, String>,
 }
 
@@ -146,15 +152,14 @@ pub struct AuditEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Target {
     /// The kind of record, such as `api_key`.
+    #[serde(with = "bounds::text")]
     pub kind: String,
     /// Its id.
+    #[serde(with = "bounds::text")]
     pub id: String,
 }
 
 impl AuditEvent {
-    const MAX_DETAILS: usize = 16;
-    const MAX_TEXT: usize = 256;
-
     /// An event that succeeded, without target or details.
     ///
     /// # Errors
@@ -201,7 +206,7 @@ impl AuditEvent {
     /// One more detail. Control characters are escaped and long texts cut (R-95); past 16 details it is dropped.
     #[must_use]
     pub fn detail(mut self, name: &str, value: impl AsRef<str>) -> Self {
-        if self.details.len() < Self::MAX_DETAILS {
+        if self.details.len() < bounds::MAX_DETAILS {
             self.details.insert(shorten(name), shorten(value.as_ref()));
         }
         self
@@ -210,14 +215,14 @@ impl AuditEvent {
 
 /// At most 256 bytes, control characters escaped, cut at a character.
 fn shorten(text: &str) -> String {
-    let mut short = String::with_capacity(text.len().min(AuditEvent::MAX_TEXT));
+    let mut short = String::with_capacity(text.len().min(bounds::MAX_TEXT));
     for c in text.chars() {
         let piece: String = if c.is_control() {
             c.escape_default().collect()
         } else {
             c.into()
         };
-        if short.len() + piece.len() > AuditEvent::MAX_TEXT {
+        if short.len() + piece.len() > bounds::MAX_TEXT {
             break;
         }
         short.push_str(&piece);
@@ -264,5 +269,44 @@ mod tests {
         let event = event().refused(Reason::KeyUnknown).target("api_key", "x");
         let json = serde_json::to_string(&event).unwrap();
         assert_eq!(serde_json::from_str::<AuditEvent>(&json).unwrap(), event);
+    }
+
+    /// R-95: what a store was made to hold by something else is not let in, and what cannot be read is not written.
+    #[test]
+    fn no_event_breaks_its_bounds_on_the_way_through_json() {
+        let full = (0..16).fold(event(), |event, n| {
+            event.detail(&format!("{n:0256}"), "x".repeat(256))
+        });
+        let full = AuditEvent {
+            request_id: Some("r".repeat(256)),
+            ..full.target(&"k".repeat(256), "i".repeat(256))
+        };
+        let json = serde_json::to_string(&full).unwrap();
+        assert_eq!(serde_json::from_str::<AuditEvent>(&json).unwrap(), full);
+
+        let broken: [fn(&mut AuditEvent); 6] = [
+            |e| _ = e.details.insert("one more".into(), String::new()),
+            |e| _ = e.details.insert(format!("{:0256}", 0), "x".repeat(257)),
+            |e| _ = e.details.insert(format!("{:0256}", 0), "a\nb".into()),
+            |e| e.target.as_mut().unwrap().kind.push('x'),
+            |e| e.target.as_mut().unwrap().id.push('x'),
+            |e| e.request_id.as_mut().unwrap().push('x'),
+        ];
+        for breach in broken {
+            let mut event = full.clone();
+            breach(&mut event);
+            assert!(serde_json::to_string(&event).is_err());
+            let mut value = serde_json::to_value(&full).unwrap();
+            value["details"] = event
+                .details
+                .iter()
+                .map(|(n, v)| (n.clone(), v.clone().into()))
+                .collect::<serde_json::Map<_, _>>()
+                .into();
+            let target = event.target.as_ref().unwrap();
+            value["target"] = serde_json::json!({ "kind": target.kind, "id": target.id });
+            value["request_id"] = event.request_id.clone().into();
+            assert!(serde_json::from_value::<AuditEvent>(value).is_err());
+        }
     }
 }
