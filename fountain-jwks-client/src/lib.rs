@@ -1,20 +1,4 @@
-//! Fetches other issuers' key sets: the [`JwksFetch`] of hosts that verify tokens which they did not issue.
-//!
-//! The rules that make this safe are divided. When to ask, what to do with the answer, and how long to believe
-//! it is [`fountain_core`]'s part. This crate asks one question and bounds it: `https` only, no redirect, no
-//! proxy, nothing inflated, 2 s, 256 KiB (R-29).
-//!
-//! ```
-//! use fountain_jwks_client::HttpsFetch;
-//!
-//! // Trusts what the platform trusts.
-//! let public = HttpsFetch::builder().build();
-//!
-//! // Trusts nobody but the company's own authority. A bundle that holds no certificate is refused.
-//! let empty = HttpsFetch::builder().trust_only_pem("").build();
-//! assert!(empty.is_err());
-//! # drop(public);
-//! ```
+#![doc = include_str!("../README.md")]
 
 use std::fmt;
 use std::time::Duration;
