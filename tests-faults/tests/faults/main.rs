@@ -1,0 +1,5 @@
+//! Faults of real servers, and what Fountain does about them.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod transactions;
