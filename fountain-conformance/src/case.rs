@@ -57,6 +57,7 @@ macro_rules! __cases {
                 key_store_i_purge_stops_at_its_limit_and_says_how_many,
                 key_store_i_a_dropped_purge_leaves_each_key_whole_or_gone,
                 key_store_j_another_tenants_key_is_not_found,
+                key_store_k_a_successor_of_another_tenant_is_a_conflict_whatever_else_stands,
             ]
             signing_key_store: [
                 signing_key_store_a_an_issuer_without_keys_has_an_empty_ring_at_generation_zero,
@@ -82,6 +83,7 @@ macro_rules! __cases {
                 signing_key_store_h_a_transition_is_never_seen_without_its_event_and_feed_entry,
                 signing_key_store_h_a_dropped_call_leaves_the_transition_whole_or_absent,
                 signing_key_store_i_issuers_do_not_see_each_others_keys,
+                signing_key_store_j_a_record_of_another_issuer_is_a_conflict_whatever_else_stands,
             ]
             refresh_token_store: [
                 refresh_token_store_a_insert_stores_the_family_as_given_with_its_first_token,
@@ -94,7 +96,11 @@ macro_rules! __cases {
                 refresh_token_store_c_the_checks_come_in_order,
                 refresh_token_store_c_a_bound_family_is_used_with_its_binding_only,
                 refresh_token_store_c_a_spent_token_is_judged_by_the_evidence_even_when_it_has_expired,
+                refresh_token_store_c_a_successor_that_exists_in_any_tenant_is_a_conflict_that_changes_nothing,
+                refresh_token_store_c_every_other_check_comes_before_the_successors,
+                refresh_token_store_c_of_parallel_uses_that_offer_one_successor_exactly_one_rotates,
                 refresh_token_store_d_a_spent_token_gets_the_same_successor_until_the_grace_ends,
+                refresh_token_store_d_an_instant_before_the_use_is_within_the_grace,
                 refresh_token_store_d_without_a_grace_a_spent_token_never_comes_back,
                 refresh_token_store_d_only_the_parent_of_the_live_token_is_repeated,
                 refresh_token_store_d_nobody_but_the_same_holder_gets_the_successor_again,
@@ -107,6 +113,7 @@ macro_rules! __cases {
                 refresh_token_store_h_another_tenants_family_is_not_found,
                 refresh_token_store_h_of_parallel_revocations_exactly_one_ends_the_family,
                 refresh_token_store_i_revoke_subject_ends_every_living_family_and_says_how_many,
+                refresh_token_store_i_revoke_subject_revokes_the_access_tokens_of_what_it_ends,
                 refresh_token_store_i_revoke_subject_ends_no_other_subjects_families,
                 refresh_token_store_j_every_change_is_recorded_once_and_appended_to_the_feed,
                 refresh_token_store_j_a_change_is_never_seen_without_its_event_and_feed_entry,

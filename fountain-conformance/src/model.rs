@@ -183,10 +183,10 @@ impl Observer {
                 view.pages
                     .push(s.keys.page(tenant, None, limit).await.unwrap());
             }
-            for digest in walk.digests() {
+            for digest in &walk.digests {
                 for now in walk.times() {
                     view.tokens
-                        .push(s.refresh.find(tenant, &digest, now).await.unwrap());
+                        .push(s.refresh.find(tenant, digest, now).await.unwrap());
                 }
             }
             for subject in &walk.subjects {
@@ -278,6 +278,9 @@ mod tests {
             "Count 0",
             "Count 1",
             "Count 2",
+            "Conflict \"rotate\"",
+            "Conflict \"apply\"",
+            "Conflict \"use_token\"",
         ] {
             assert!(
                 met.contains(answer),

@@ -2,7 +2,7 @@
 
 use fountain_core::audit::AuditAction;
 use fountain_core::token::{RefreshFamily, RefreshOutcome, RefreshUse};
-use fountain_core::{Digest, Timestamp};
+use fountain_core::{Digest, StoreErrorKind, Timestamp};
 
 use crate::context::{Context, Stores};
 use crate::ledger::Ledger;
@@ -11,11 +11,13 @@ use crate::mutation;
 mod families;
 mod grace;
 mod purge;
+mod successors;
 mod uses;
 
 pub(crate) use families::*;
 pub(crate) use grace::*;
 pub(crate) use purge::*;
+pub(crate) use successors::*;
 pub(crate) use uses::*;
 
 ///
@@ -84,6 +86,17 @@ async fn assert_unchanged(
         "{expected:?} stored a successor"
     );
     ledger.assert_nothing("a use that changed nothing").await;
+}
+
+/// Makes an attempt whose successor exists, which must be a `Conflict` and change nothing.
+async fn assert_conflict(s: &Stores, family: &RefreshFamily, attempt: RefreshUse, why: &str) {
+    let mut ledger = Ledger::open(s, &attempt.tenant).await;
+    let (presented, now) = (attempt.presented, attempt.now);
+    let before = find(s, family, &presented, now).await;
+    let refused = s.refresh.use_token(attempt).await.unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::Conflict, "{why}");
+    assert_eq!(find(s, family, &presented, now).await, before, "{why}");
+    ledger.assert_nothing(why).await;
 }
 
 async fn revoke_family(

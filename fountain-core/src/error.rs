@@ -169,6 +169,12 @@ pub enum StoreErrorKind {
     /// The store's schema is older or newer than this adapter.
     #[error("the store has an unknown schema version")]
     Schema,
+    /// What must be new exists already, or the call contradicts itself; nothing was changed.
+    ///
+    /// The same call fails again. The services make calls without a contradiction and draw what must be new at
+    /// random, each time anew, so to their callers it is `Unavailable` like any other fault of a store.
+    #[error("what must be new exists already, or the call contradicts itself")]
+    Conflict,
 }
 
 impl StoreError {

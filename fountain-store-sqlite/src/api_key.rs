@@ -5,7 +5,7 @@ use fountain_core::api_key::{
 };
 use fountain_core::audit::AuditEvent;
 use fountain_core::change::Change;
-use fountain_core::{StoreError, Tenant, Timestamp};
+use fountain_core::{StoreError, StoreErrorKind, Tenant, Timestamp};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::error::corrupt;
@@ -239,6 +239,9 @@ impl KeyStore for SqliteStore {
         now: Timestamp,
         event: AuditEvent,
     ) -> Result<RotateKeyOutcome, StoreError> {
+        if successor.tenant != *tenant {
+            return Err(StoreErrorKind::Conflict.into());
+        }
         let (tenant, id, trail) = (tenant.clone(), id.clone(), self.trail());
         self.write(move |connection| {
             Box::pin(async move {

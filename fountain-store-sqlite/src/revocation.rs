@@ -1,13 +1,23 @@
 use async_trait::async_trait;
 use fountain_core::audit::AuditEvent;
 use fountain_core::change::{Change, RevocationKey};
-use fountain_core::identity::FamilyId;
+use fountain_core::identity::{FamilyId, Subject, Tenant};
 use fountain_core::token::{Revocation, RevocationQuery, RevocationStore, RevokeOutcome};
 use fountain_core::{StoreError, StoreErrorKind, Timestamp};
 use sqlx::sqlite::SqliteConnection;
 
-use crate::sql::{Fields, changes, query};
+use crate::sql::{Fields, changes, execute, query};
 use crate::store::SqliteStore;
+
+// Keeps the later of each instant, and leaves alone what is as strict already.
+macro_rules! or_make_stricter {
+    () => {
+        " ON CONFLICT (kind, scope, id) DO UPDATE
+          SET not_before = max(standing.not_before, excluded.not_before),
+              expires_at = max(standing.expires_at, excluded.expires_at)
+          WHERE standing.not_before < excluded.not_before OR standing.expires_at < excluded.expires_at"
+    };
+}
 
 /// Adds a revocation or makes the one that stands stricter; `false` when it is as strict already.
 pub(crate) async fn add(
@@ -21,20 +31,38 @@ pub(crate) async fn add(
             ("subject", tenant.as_str(), subject.as_str())
         }
     };
-    let upsert = query(
+    let upsert = query(concat!(
         "INSERT INTO fountain_revocations AS standing (kind, scope, id, not_before, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (kind, scope, id) DO UPDATE
-         SET not_before = max(standing.not_before, excluded.not_before),
-             expires_at = max(standing.expires_at, excluded.expires_at)
-         WHERE standing.not_before < excluded.not_before OR standing.expires_at < excluded.expires_at",
-    )
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+        or_make_stricter!()
+    ))
     .bind(kind)
     .bind(scope)
     .bind(id)
     .bind(revocation.not_before.as_unix_micros())
     .bind(revocation.expires_at.as_unix_micros());
     changes(connection, upsert).await
+}
+
+/// Adds a revocation of each family of a subject that lives at `now`.
+pub(crate) async fn add_families_of(
+    connection: &mut SqliteConnection,
+    tenant: &Tenant,
+    subject: &Subject,
+    now: Timestamp,
+    revoke_until: Timestamp,
+) -> Result<(), StoreError> {
+    let upsert = query(concat!(
+        "INSERT INTO fountain_revocations AS standing (kind, scope, id, not_before, expires_at)
+         SELECT 'family', tenant, id, ?3, ?4 FROM fountain_families
+         WHERE tenant = ?1 AND subject = ?2 AND revoked_at IS NULL AND expires_at > ?3",
+        or_make_stricter!()
+    ))
+    .bind(tenant.as_str())
+    .bind(subject.as_str())
+    .bind(now.as_unix_micros())
+    .bind(revoke_until.as_unix_micros());
+    execute(connection, upsert).await.map(drop)
 }
 
 #[async_trait]

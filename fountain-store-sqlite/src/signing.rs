@@ -1,6 +1,4 @@
 use async_trait::async_trait;
-use fountain_core::StoreError;
-use fountain_core::Timestamp;
 use fountain_core::audit::AuditEvent;
 use fountain_core::change::Change;
 use fountain_core::identity::{Issuer, Kid};
@@ -8,6 +6,7 @@ use fountain_core::signing::{
     Algorithm, KeyRing, KeyTransition, SigningKeyRecord, SigningKeyState, SigningKeyStore,
     TransitionOutcome,
 };
+use fountain_core::{StoreError, StoreErrorKind, Timestamp};
 use sqlx::sqlite::SqliteConnection;
 
 use crate::error::corrupt;
@@ -266,6 +265,9 @@ impl SigningKeyStore for SqliteStore {
         now: Timestamp,
         event: AuditEvent,
     ) -> Result<TransitionOutcome, StoreError> {
+        if transition.record().is_some_and(|key| key.issuer != *issuer) {
+            return Err(StoreErrorKind::Conflict.into());
+        }
         let (issuer, trail) = (issuer.clone(), self.trail());
         self.write(move |connection| {
             Box::pin(async move {

@@ -6,7 +6,7 @@ use fountain_core::token::{
     RefreshFamily, RefreshOutcome, RefreshTokenRecord, RefreshTokenStore, RefreshUse, Revocation,
     RevokeOutcome,
 };
-use fountain_core::{Digest, StoreError, Tenant, Timestamp};
+use fountain_core::{Digest, StoreError, StoreErrorKind, Tenant, Timestamp};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::revocation;
@@ -136,18 +136,24 @@ async fn replace(
     add_token(connection, family, &attempt.successor).await
 }
 
+/// Adds a token. One whose digest exists is a `Conflict`, which undoes the whole step.
 async fn add_token(
     connection: &mut SqliteConnection,
     family: &RefreshFamily,
     token: &RefreshTokenRecord,
 ) -> Result<(), StoreError> {
     let insert = query(
-        "INSERT INTO fountain_refresh_tokens (digest, family, expires_at) VALUES (?1, ?2, ?3)",
+        "INSERT INTO fountain_refresh_tokens (digest, family, expires_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (digest) DO NOTHING",
     )
     .bind(token.digest.as_bytes().as_slice())
     .bind(family.id.as_str())
     .bind(token.expires_at.min(family.expires_at).as_unix_micros());
-    execute(connection, insert).await.map(drop)
+    if changes(connection, insert).await? {
+        Ok(())
+    } else {
+        Err(StoreErrorKind::Conflict.into())
+    }
 }
 
 /// Ends a family and revokes its access tokens.
@@ -327,11 +333,14 @@ impl RefreshTokenStore for SqliteStore {
         tenant: &Tenant,
         subject: &Subject,
         now: Timestamp,
+        revoke_until: Timestamp,
         event: AuditEvent,
     ) -> Result<u64, StoreError> {
         let (tenant, subject, trail) = (tenant.clone(), subject.clone(), self.trail());
         self.write(move |connection| {
             Box::pin(async move {
+                revocation::add_families_of(connection, &tenant, &subject, now, revoke_until)
+                    .await?;
                 let update = query(
                     "UPDATE fountain_families SET revoked_at = ?3
                      WHERE tenant = ?1 AND subject = ?2 AND revoked_at IS NULL AND expires_at > ?3",

@@ -1,8 +1,8 @@
 //! D and E: rotation.
 
-use fountain_core::Timestamp;
 use fountain_core::api_key::{ApiKeyRecord, KeyChangeOutcome, RotateKeyOutcome};
 use fountain_core::audit::AuditAction;
+use fountain_core::{StoreErrorKind, Timestamp};
 
 use super::{disable, revoke, standing, store, stored};
 use crate::context::{Context, Stores};
@@ -252,4 +252,49 @@ pub(crate) async fn key_store_e_the_checks_of_rotate_come_in_order(cx: Context) 
         outcome, standing,
         "before a key that is not active any more"
     );
+}
+
+///
+pub(crate) async fn key_store_k_a_successor_of_another_tenant_is_a_conflict_whatever_else_stands(
+    cx: Context,
+) {
+    let s = cx.fresh().await;
+    let (record, rotated, inactive) = (
+        stored(&cx, &s).await,
+        stored(&cx, &s).await,
+        stored(&cx, &s).await,
+    );
+    rotate(&cx, &s, &rotated, &cx.fixtures.successor_of(&rotated), NOW).await;
+    disable(&cx, &s, &inactive).await;
+    let unknown = cx.fixtures.api_key(&record.tenant);
+    for named in [&record, &rotated, &inactive, &unknown] {
+        let theirs = stored(&cx, &s).await;
+        let new = ApiKeyRecord {
+            tenant: theirs.tenant.clone(),
+            ..cx.fixtures.successor_of(named)
+        };
+        let taken = ApiKeyRecord {
+            id: theirs.id.clone(),
+            ..new.clone()
+        };
+        let mut ours = Ledger::open(&s, &named.tenant).await;
+        let mut others = Ledger::open(&s, &theirs.tenant).await;
+        for successor in [&new, &taken] {
+            let before = s.keys.find(&named.id).await.unwrap();
+            let event = cx.fixtures.event(&named.tenant, AuditAction::ApiKeyRotated);
+            let (tenant, id) = (&named.tenant, &named.id);
+            let refused = s
+                .keys
+                .rotate(tenant, id, successor.clone(), NOW + DAY, NOW, event)
+                .await
+                .unwrap_err();
+            assert_eq!(refused.kind(), StoreErrorKind::Conflict);
+            assert_eq!(s.keys.find(&named.id).await.unwrap(), before);
+        }
+        assert_eq!(s.keys.find(&new.id).await.unwrap(), None);
+        assert_eq!(standing(&s, &theirs).await, theirs);
+        let what = "a rotation to another tenant's key";
+        ours.assert_nothing(what).await;
+        others.assert_nothing(what).await;
+    }
 }

@@ -13,7 +13,7 @@ use fountain_core::signing::{KeyTransition, TransitionOutcome};
 use fountain_core::token::{
     RefreshFamily, RefreshOutcome, RefreshTokenRecord, RefreshUse, Revocation, RevokeOutcome,
 };
-use fountain_core::{Subject, Tenant, Timestamp};
+use fountain_core::{StoreError, StoreErrorKind, Subject, Tenant, Timestamp};
 
 use crate::context::Stores;
 
@@ -46,7 +46,7 @@ pub(crate) enum Operation {
     InsertFamily(RefreshFamily, RefreshTokenRecord, AuditEvent),
     UseToken(Box<RefreshUse>),
     RevokeFamily(Tenant, FamilyId, [Timestamp; 2], AuditEvent),
-    RevokeSubject(Tenant, Subject, Timestamp, AuditEvent),
+    RevokeSubject(Tenant, Subject, [Timestamp; 2], AuditEvent),
     PurgeFamilies(Timestamp),
     Revoke(Revocation, AuditEvent),
     PurgeRevocations(Timestamp),
@@ -75,6 +75,18 @@ pub(crate) enum Outcome {
     Inserted(bool),
     Count(u64),
     Done,
+    /// The error of this kind, to this call. A contract demands it, so it is an answer like any other.
+    Conflict(&'static str),
+}
+
+impl Outcome {
+    /// The answer to a call that may be a `Conflict`.
+    fn of<T>(call: &'static str, result: Result<T, StoreError>, answer: fn(T) -> Self) -> Self {
+        match result {
+            Err(error) if error.kind() == StoreErrorKind::Conflict => Self::Conflict(call),
+            result => answer(result.unwrap()),
+        }
+    }
 }
 
 /// What came of a call.
@@ -152,16 +164,19 @@ impl Operation {
             Self::Apply(issuer, behind, transition, now, event) => {
                 let standing = s.signing.ring(issuer).await.unwrap().generation;
                 let expected = standing.checked_sub(*behind).unwrap_or(1);
-                let outcome = s
+                let applied = s
                     .signing
                     .apply(issuer, expected, transition.clone(), *now, event.clone())
-                    .await
-                    .unwrap();
-                let applied = matches!(outcome, TransitionOutcome::Applied { .. });
+                    .await;
+                let outcome = Outcome::of("apply", applied, Outcome::Transition);
+                let applied = matches!(
+                    outcome,
+                    Outcome::Transition(TransitionOutcome::Applied { .. })
+                );
                 let change = Change::SigningKeys {
                     issuer: issuer.clone(),
                 };
-                Answer::new(Outcome::Transition(outcome), applied, event, Some(change))
+                Answer::new(outcome, applied, event, Some(change))
             }
             Self::Revoke(revocation, event) => {
                 let outcome = s
@@ -195,13 +210,13 @@ impl Operation {
             }
             Self::RotateKey(tenant, id, successor, [superseded_at, now], event) => {
                 let (successor, event) = (successor.clone(), event.clone());
-                let outcome = s
+                let rotated = s
                     .keys
                     .rotate(tenant, id, successor, *superseded_at, *now, event.clone())
-                    .await
-                    .unwrap();
-                let rotated = matches!(outcome, RotateKeyOutcome::Rotated { .. });
-                Answer::new(Outcome::Rotate(outcome), rotated, &event, change(id))
+                    .await;
+                let outcome = Outcome::of("rotate", rotated, Outcome::Rotate);
+                let rotated = matches!(outcome, Outcome::Rotate(RotateKeyOutcome::Rotated { .. }));
+                Answer::new(outcome, rotated, &event, change(id))
             }
             Self::ChangeKey(tenant, id, how, now, event) => {
                 let outcome = match how {
@@ -241,17 +256,20 @@ impl Operation {
                 Answer::new(Outcome::Inserted(inserted), inserted, event, None)
             }
             Self::UseToken(attempt) => {
-                let outcome = s.refresh.use_token((**attempt).clone()).await.unwrap();
+                let used = s.refresh.use_token((**attempt).clone()).await;
+                let outcome = Outcome::of("use_token", used, Outcome::Use);
                 let (event, change) = match &outcome {
-                    RefreshOutcome::Rotated { .. } => (Some(&attempt.on_rotated), None),
-                    RefreshOutcome::Reused { family } => (
+                    Outcome::Use(RefreshOutcome::Rotated { .. }) => {
+                        (Some(&attempt.on_rotated), None)
+                    }
+                    Outcome::Use(RefreshOutcome::Reused { family }) => (
                         Some(&attempt.on_reuse),
                         change(of_family(&family.tenant, &family.id)),
                     ),
                     _ => (None, None),
                 };
                 Answer {
-                    outcome: Outcome::Use(outcome),
+                    outcome,
                     event: event.cloned(),
                     change,
                 }
@@ -266,10 +284,10 @@ impl Operation {
                 let change = change(of_family(tenant, id));
                 Answer::new(Outcome::Revoke(outcome), revoked, event, change)
             }
-            Self::RevokeSubject(tenant, subject, now, event) => {
+            Self::RevokeSubject(tenant, subject, [now, until], event) => {
                 let ended = s
                     .refresh
-                    .revoke_subject(tenant, subject, *now, event.clone())
+                    .revoke_subject(tenant, subject, *now, *until, event.clone())
                     .await;
                 let ended = ended.unwrap();
                 let change = change(RevocationKey::Subject {

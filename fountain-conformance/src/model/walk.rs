@@ -1,6 +1,5 @@
 //! Random sequences over few identifiers and few instants, so that calls meet each other's records and boundaries.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use fountain_core::access::SubjectRecord;
@@ -31,8 +30,7 @@ pub(crate) struct Walk {
     families: Vec<FamilyId>,
     clients: Vec<ClientId>,
     token_ids: Vec<TokenId>,
-    // Grows: each use of a refresh token offers a new one.
-    digests: Mutex<Vec<Digest>>,
+    pub(super) digests: Vec<Digest>,
 }
 
 fn some<T>(count: usize, make: impl Fn() -> T) -> Vec<T> {
@@ -51,7 +49,7 @@ impl Walk {
             families: some(3, || f.family_id()),
             clients: some(2, || f.client()),
             token_ids: some(2, || f.token_id()),
-            digests: Mutex::new(some(3, || f.digest())),
+            digests: some(5, || f.digest()),
             f,
         }
     }
@@ -64,13 +62,6 @@ impl Walk {
     /// A random sequence of calls.
     pub(crate) fn operations(&self, count: usize) -> Vec<Operation> {
         some(count, || self.operation())
-    }
-
-    pub(super) fn digests(&self) -> Vec<Digest> {
-        self.digests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 
     pub(super) fn times(&self) -> impl Iterator<Item = Timestamp> + use<> {
@@ -116,6 +107,15 @@ impl Walk {
         self.tenants[usize::from(self.one_in(5))].clone()
     }
 
+    /// What the call names, or now and then something else, which contradicts it.
+    fn seldom_another<T: Clone>(&self, all: &[T], named: &T) -> T {
+        if self.one_in(10) {
+            self.pick(all)
+        } else {
+            named.clone()
+        }
+    }
+
     fn event(&self, tenant: &Tenant) -> AuditEvent {
         let event = self.f.event(tenant, self.pick(AuditAction::ALL));
         AuditEvent {
@@ -127,12 +127,13 @@ impl Walk {
     fn operation(&self) -> Operation {
         let tenant = self.any_tenant();
         let event = self.event(&tenant);
-        match self.f.below(32) {
+        match self.f.below(40) {
             0..4 => Operation::InsertKey(self.key(&tenant), event),
             4..7 => {
+                let its_tenant = self.seldom_another(&self.tenants, &tenant);
                 let successor = ApiKeyRecord {
                     predecessor: Some(self.pick(&self.keys)),
-                    ..self.key(&tenant)
+                    ..self.key(&its_tenant)
                 };
                 let times = [self.time(), self.time()];
                 Operation::RotateKey(tenant, self.pick(&self.keys), successor, times, event)
@@ -147,18 +148,18 @@ impl Walk {
             11..16 => {
                 let behind = u64::from(self.one_in(8));
                 let issuer = self.issuers[usize::from(self.one_in(5))].clone();
-                let transition = self.transition(&issuer);
+                let transition = self.transition(&self.seldom_another(&self.issuers, &issuer));
                 Operation::Apply(issuer, behind, transition, self.time(), event)
             }
-            16..18 => Operation::InsertFamily(self.family(&tenant), self.token(), event),
-            18..23 => Operation::UseToken(Box::new(self.attempt(&tenant))),
+            16..18 | 31..33 => Operation::InsertFamily(self.family(&tenant), self.token(), event),
+            18..23 | 33..39 => Operation::UseToken(Box::new(self.attempt(&tenant))),
             23 => {
                 let times = [self.time(), self.time()];
                 Operation::RevokeFamily(tenant, self.pick(&self.families), times, event)
             }
             24 => {
-                let subject = self.pick(&self.subjects);
-                Operation::RevokeSubject(tenant, subject, self.time(), event)
+                let times = [self.time(), self.time()];
+                Operation::RevokeSubject(tenant, self.pick(&self.subjects), times, event)
             }
             25..27 => {
                 let revocation = Revocation {
@@ -247,14 +248,14 @@ impl Walk {
 
     fn token(&self) -> RefreshTokenRecord {
         RefreshTokenRecord {
-            digest: self.pick(&self.digests()),
+            digest: self.pick(&self.digests),
             expires_at: self.time() + TICK,
         }
     }
 
-    /// A use of a known token that offers a new one.
+    /// A use of a token that may be known, and offers one that may be known.
     fn attempt(&self, tenant: &Tenant) -> RefreshUse {
-        let presented = self.pick(&self.digests());
+        let presented = self.pick(&self.digests);
         let mut attempt = RefreshUse {
             client: self.pick(&self.clients),
             now: self.time(),
@@ -263,11 +264,7 @@ impl Walk {
             ..self.f.use_of(&self.f.family(tenant), presented)
         };
         attempt.successor.expires_at = self.time() + TICK;
-        let offered = attempt.successor.digest;
-        self.digests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(offered);
+        attempt.successor.digest = self.pick(&self.digests);
         attempt
     }
 

@@ -257,8 +257,9 @@ pub(crate) async fn refresh_token_store_h_of_parallel_revocations_exactly_one_en
 
 pub(super) async fn revoke_subject(cx: &Context, s: &Stores, family: &RefreshFamily) -> u64 {
     let event = cx.fixtures.event(&family.tenant, AuditAction::TokenRevoked);
+    let (tenant, subject) = (&family.tenant, &family.subject);
     s.refresh
-        .revoke_subject(&family.tenant, &family.subject, NOW, event)
+        .revoke_subject(tenant, subject, NOW, NOW + DAY, event)
         .await
         .unwrap()
 }
@@ -314,15 +315,45 @@ pub(crate) async fn refresh_token_store_i_revoke_subject_ends_every_living_famil
     );
     let attempt = cx.fixtures.use_of(&family, first.digest);
     assert_unchanged(&s, &family, attempt, RefreshOutcome::Revoked).await;
-    // Access tokens are the `RevocationStore`'s part.
+    // Access tokens without a family are the `RevocationStore`'s part.
     assert!(!Asked::about(&key).is_revoked(&s).await);
-    assert!(!Asked::about(&key_of(&family)).is_revoked(&s).await);
 
     ledger = Ledger::open(&s, &family.tenant).await;
     assert_eq!(revoke_subject(&cx, &s, &family).await, 0);
     ledger
         .assert_nothing("revoking a subject that has no living family")
         .await;
+}
+
+/// whenever they were issued, by a clock that is ahead of this one as well.
+pub(crate) async fn refresh_token_store_i_revoke_subject_revokes_the_access_tokens_of_what_it_ends(
+    cx: Context,
+) {
+    let s = cx.fresh().await;
+    let (family, _) = stored_family(&cx, &s).await;
+    let like = |expires_at| RefreshFamily {
+        id: cx.fixtures.family_id(),
+        expires_at,
+        ..family.clone()
+    };
+    let (other, over) = (like(NOW + TICK), like(NOW));
+    for family in [&other, &over] {
+        store_family(&cx, &s, family, &cx.fixtures.refresh_token()).await;
+    }
+    let (bystander, _) = stored_family(&cx, &s).await;
+    assert_eq!(revoke_subject(&cx, &s, &family).await, 2);
+    for ended in [&family, &other] {
+        for issued_at in [NOW - DAY, NOW, NOW + DAY] {
+            let asked = Asked::about(&key_of(ended)).issued_at(issued_at);
+            assert!(asked.is_revoked(&s).await, "issued at {issued_at}");
+        }
+    }
+    for left in [&over, &bystander] {
+        assert!(!family_is_revoked(&s, left).await, "{left:?}");
+    }
+    // Until `revoke_until`, and not shorter.
+    assert_eq!(s.revocations.purge(NOW + DAY, 10).await.unwrap(), 0);
+    assert_eq!(s.revocations.purge(NOW + DAY + TICK, 10).await.unwrap(), 2);
 }
 
 /// R-83, B-78

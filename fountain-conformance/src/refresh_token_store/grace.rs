@@ -47,8 +47,7 @@ pub(crate) async fn refresh_token_store_d_a_spent_token_gets_the_same_successor_
         now,
         ..cx.fixtures.use_of(&family, first.digest)
     };
-    // A clock that is a little behind the one that saw the first use is no theft.
-    for at in [NOW, NOW - TICK, NOW + TICK, NOW + grace - TICK, NOW + grace] {
+    for at in [NOW, NOW + TICK, NOW + grace - TICK, NOW + grace] {
         let repeated = RefreshOutcome::Repeated {
             family: family.clone(),
             sealed_successor: attempt.sealed_successor.clone(),
@@ -63,6 +62,27 @@ pub(crate) async fn refresh_token_store_d_a_spent_token_gets_the_same_successor_
         "one microsecond after the grace",
     )
     .await;
+}
+
+/// a clock that is behind the one that saw the first use is no theft.
+pub(crate) async fn refresh_token_store_d_an_instant_before_the_use_is_within_the_grace(
+    cx: Context,
+) {
+    let s = cx.fresh().await;
+    let (family, first) = stored_family(&cx, &s).await;
+    let attempt = rotate(&cx, &s, &family, first.digest).await;
+    for at in [NOW - TICK, NOW - attempt.grace - TICK, NOW - DAY] {
+        let again = RefreshUse {
+            now: at,
+            ..cx.fixtures.use_of(&family, first.digest)
+        };
+        let repeated = RefreshOutcome::Repeated {
+            family: family.clone(),
+            sealed_successor: attempt.sealed_successor.clone(),
+        };
+        assert_unchanged(&s, &family, again, repeated).await;
+        assert!(is_live(&s, &family, &attempt.successor.digest, at).await);
+    }
 }
 
 ///

@@ -1,12 +1,13 @@
 //! F and G: revocation, and that one key signs at most.
 
-use fountain_core::Tenant;
 use fountain_core::audit::AuditAction;
 use fountain_core::signing::{KeyTransition, SigningKeyRecord, SigningKeyState, TransitionOutcome};
+use fountain_core::{StoreErrorKind, Tenant};
 
 use super::{Ring, activate, remove, revoke};
 use crate::context::{Context, Stores};
 use crate::fixtures::{NOW, TICK};
+use crate::ledger::Ledger;
 use crate::race::{count, race};
 
 fn revoked(key: SigningKeyRecord) -> SigningKeyRecord {
@@ -172,5 +173,48 @@ pub(crate) async fn signing_key_store_g_no_race_leads_to_two_active_keys(cx: Con
         })
         .await;
         assert_eq!(active_keys(&s, &ring).await, 1);
+    }
+}
+
+pub(crate) async fn signing_key_store_j_a_record_of_another_issuer_is_a_conflict_whatever_else_stands(
+    cx: Context,
+) {
+    let s = cx.fresh().await;
+    let (ring, keys) = Ring::with_every_state(&cx, &s).await;
+    let theirs = Ring::new(&cx);
+    let standing = ring.keys(&s).await;
+    let unknown = cx.fixtures.signing_key(&ring.issuer);
+    let record = cx.fixtures.signing_key(&theirs.issuer);
+    let publish = [unknown.kid.clone(), keys[0].kid.clone()].map(|kid| {
+        KeyTransition::Publish(SigningKeyRecord {
+            kid,
+            ..record.clone()
+        })
+    });
+    // Also where the replacement would not be needed, or the key is not there to be revoked.
+    let revoke = keys
+        .iter()
+        .chain([&unknown])
+        .map(|key| KeyTransition::Revoke {
+            kid: key.kid.clone(),
+            replacement: Some(cx.fixtures.replacement_key(&theirs.issuer, NOW)),
+        });
+    let mut ledger = Ledger::open(&s, &Tenant::default()).await;
+    for transition in publish.into_iter().chain(revoke) {
+        for expected in [ring.generation, ring.generation - 1] {
+            let event = cx
+                .fixtures
+                .event(&Tenant::default(), AuditAction::SigningKeyPublished);
+            let what = format!("{transition:?} at {expected}");
+            let refused = s
+                .signing
+                .apply(&ring.issuer, expected, transition.clone(), NOW, event)
+                .await
+                .unwrap_err();
+            assert_eq!(refused.kind(), StoreErrorKind::Conflict, "{what}");
+            assert_eq!(ring.keys(&s).await, standing, "{what}");
+            assert_eq!(theirs.keys(&s).await, [], "{what}");
+            ledger.assert_nothing(&what).await;
+        }
     }
 }

@@ -187,7 +187,16 @@ impl KeyStore for Saboteur {
         now: Timestamp,
         event: AuditEvent,
     ) -> Result<RotateKeyOutcome, StoreError> {
+        let (named, mut successor) = (tenant, successor);
         let tenant = &self.tenant_of(tenant, id).await?;
+        if self.is(Fault::SuccessorsMoveToTheNamedTenant) || successor.tenant == *named {
+            successor.tenant = tenant.clone();
+        }
+        if self.is(Fault::SuccessorsTenantsAreJudgedLast)
+            && self.inner.find_in(tenant, id).await?.is_none()
+        {
+            return Ok(RotateKeyOutcome::NotFound);
+        }
         let rotated = RotateKeyOutcome::Rotated { superseded_at };
         let before = self.inner.find_in(tenant, id).await?;
         let now = if self.is(Fault::RotationIsLateByOne) {

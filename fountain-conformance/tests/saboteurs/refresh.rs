@@ -7,7 +7,7 @@ use fountain_core::identity::FamilyId;
 use fountain_core::token::{
     RefreshFamily, RefreshOutcome, RefreshTokenRecord, RefreshTokenStore, RefreshUse, RevokeOutcome,
 };
-use fountain_core::{Digest, StoreError, Subject, Tenant, Timestamp};
+use fountain_core::{Digest, StoreError, StoreErrorKind, Subject, Tenant, Timestamp};
 
 use crate::fault::{Area, Fault, TICK};
 use crate::saboteur::Saboteur;
@@ -57,6 +57,67 @@ impl Saboteur {
         }
         Ok(None)
     }
+
+    /// The evidence of a use as the store is given it, where that is the mistake.
+    fn misread(&self, attempt: &mut RefreshUse, found: Option<&(RefreshFamily, bool)>) {
+        if self.is(Fault::BindingIsIgnored)
+            && let Some((family, _)) = found
+        {
+            attempt.binding = family.binding;
+        }
+        if self.is(Fault::GraceIsLongerByOne) && !attempt.grace.is_zero() {
+            attempt.grace += TICK;
+        }
+        if self.is(Fault::GraceIsShorterByOne) {
+            attempt.grace = attempt.grace.saturating_sub(TICK);
+        }
+        if self.is(Fault::ThereIsAlwaysAGrace) {
+            attempt.grace = attempt.grace.max(Duration::from_secs(1));
+        }
+        let spent_at = self.notes().spent_at.get(&attempt.presented).copied();
+        if self.is(Fault::TheGraceBeginsWithTheUse) && spent_at.is_some_and(|at| attempt.now < at) {
+            attempt.grace = Duration::ZERO;
+        }
+        if self.is(Fault::UsesAreLateByOne) {
+            attempt.now = attempt.now - TICK;
+        }
+        if self.is(Fault::ReuseRevokesTooShort) {
+            attempt.revoke_until = attempt.revoke_until - TICK;
+        }
+    }
+
+    /// What becomes of a use whose successor exists; `owner` is the tenant in which it is known to.
+    async fn conflicting(
+        &self,
+        attempt: RefreshUse,
+        owner: Option<&Tenant>,
+        believed_new: bool,
+    ) -> Result<RefreshOutcome, StoreError> {
+        let family = self.family(&attempt.tenant, &attempt.presented).await?;
+        let is_new = self.is(Fault::SuccessorsOverwrite)
+            || believed_new
+            || self.is(Fault::SuccessorsAreNewInOtherTenants) && owner != Some(&attempt.tenant);
+        if let Some((family, _)) = family
+            && is_new
+        {
+            return Ok(RefreshOutcome::Rotated { family });
+        }
+        if self.is(Fault::ConflictsSpendTheToken) {
+            let mut spending = attempt;
+            spending.successor.digest = Digest::of(&spending.sealed_successor);
+            self.inner.use_token(spending).await?;
+        }
+        Err(StoreErrorKind::Conflict.into())
+    }
+
+    /// The families of a tenant, by their ids.
+    fn families_of(&self, tenant: &Tenant) -> Vec<FamilyId> {
+        let notes = self.notes();
+        let all = notes.families.iter();
+        all.filter(|(_, owner)| *owner == tenant)
+            .map(|(id, _)| id.clone())
+            .collect()
+    }
 }
 
 #[async_trait]
@@ -102,30 +163,18 @@ impl RefreshTokenStore for Saboteur {
             return Ok(outcome);
         }
         let found = self.family(&attempt.tenant, &attempt.presented).await?;
+        let taken = self.notes().tokens.get(&attempt.successor.digest).cloned();
+        if self.is(Fault::SuccessorsAreJudgedFirst) && taken.is_some() {
+            return Err(StoreErrorKind::Conflict.into());
+        }
+        let believed_new = self
+            .checked(Fault::SuccessorsCheckThenAct, taken.is_none())
+            .await;
         let was_unspent = found.as_ref().is_some_and(|(_, unspent)| *unspent);
         if self.is(Fault::UsesOfATokenCheckThenAct) {
             self.pause().await;
         }
-        if self.is(Fault::BindingIsIgnored)
-            && let Some((family, _)) = &found
-        {
-            attempt.binding = family.binding;
-        }
-        if self.is(Fault::GraceIsLongerByOne) && !attempt.grace.is_zero() {
-            attempt.grace += TICK;
-        }
-        if self.is(Fault::GraceIsShorterByOne) {
-            attempt.grace = attempt.grace.saturating_sub(TICK);
-        }
-        if self.is(Fault::ThereIsAlwaysAGrace) {
-            attempt.grace = attempt.grace.max(Duration::from_secs(1));
-        }
-        if self.is(Fault::UsesAreLateByOne) {
-            attempt.now = attempt.now - TICK;
-        }
-        if self.is(Fault::ReuseRevokesTooShort) {
-            attempt.revoke_until = attempt.revoke_until - TICK;
-        }
+        self.misread(&mut attempt, found.as_ref());
         let (presented, sealed) = (attempt.presented, attempt.sealed_successor.clone());
         let offered = (
             attempt.successor.digest,
@@ -142,14 +191,20 @@ impl RefreshTokenStore for Saboteur {
                 RefreshOutcome::Rotated { .. } | RefreshOutcome::Reused { .. }
             )
         };
-        let call = self.inner.use_token(attempt);
-        let outcome = self
-            .step(Area::Families, &event, None, call, changed)
-            .await?;
+        let used_at = attempt.now;
+        let call = self.inner.use_token(attempt.clone());
+        let outcome = match self.step(Area::Families, &event, None, call, changed).await {
+            Err(error) if error.kind() == StoreErrorKind::Conflict => {
+                let owner = taken.as_ref().map(|taken| &taken.0);
+                return self.conflicting(attempt, owner, believed_new).await;
+            }
+            outcome => outcome?,
+        };
         Ok(match outcome {
             RefreshOutcome::Rotated { family } => {
                 let mut notes = self.notes();
                 notes.spent.insert(presented, sealed);
+                notes.spent_at.insert(presented, used_at);
                 notes.tokens.insert(offered.0, offered.1);
                 RefreshOutcome::Rotated { family }
             }
@@ -258,8 +313,19 @@ impl RefreshTokenStore for Saboteur {
         tenant: &Tenant,
         subject: &Subject,
         now: Timestamp,
+        revoke_until: Timestamp,
         event: AuditEvent,
     ) -> Result<u64, StoreError> {
+        let revoke_until = if self.is(Fault::SubjectsAccessTokensEndTooShort) {
+            revoke_until - TICK
+        } else {
+            revoke_until
+        };
+        let families = self.families_of(tenant);
+        if self.is(Fault::SubjectsAccessTokensGoOn) || self.is(Fault::SubjectsAccessTokensEndLater)
+        {
+            self.notes().unrevoked.extend(families.iter().cloned());
+        }
         let now = if self.is(Fault::ExpiredFamiliesAreEnded) {
             Timestamp::MIN
         } else {
@@ -273,12 +339,19 @@ impl RefreshTokenStore for Saboteur {
         };
         let call = self
             .inner
-            .revoke_subject(tenant, subject, now, event.clone());
+            .revoke_subject(tenant, subject, now, revoke_until, event.clone());
         let ended = self
             .step(Area::Families, &event, Some(change), call, |ended| {
                 *ended > 0
             })
             .await?;
+        if self.is(Fault::SubjectsAccessTokensEndLater) {
+            self.pause().await;
+            let mut notes = self.notes();
+            families.iter().for_each(|id| {
+                notes.unrevoked.remove(id);
+            });
+        }
         if self.is(Fault::SubjectsFamiliesAreEndedByPattern) {
             let alike: Vec<_> = self
                 .notes()
@@ -291,7 +364,7 @@ impl RefreshTokenStore for Saboteur {
                 .collect();
             for (tenant, subject) in alike {
                 self.inner
-                    .revoke_subject(&tenant, &subject, now, event.clone())
+                    .revoke_subject(&tenant, &subject, now, revoke_until, event.clone())
                     .await?;
             }
         }

@@ -91,6 +91,12 @@ impl RevocationStore for Saboteur {
         if self.is(Fault::FamiliesAreNotAsked) {
             query.family = None;
         }
+        if query
+            .family
+            .is_some_and(|id| self.notes().unrevoked.contains(id))
+        {
+            query.family = None;
+        }
         if self.is(Fault::EveryRevocationHasANotBefore) && query.issued_at >= NOW {
             return Ok(false);
         }

@@ -41,6 +41,8 @@ pub(crate) struct Notes {
     pub(crate) tokens: HashMap<Digest, (Tenant, Timestamp)>,
     pub(crate) spent: HashMap<Digest, Vec<u8>>,
     pub(crate) families: HashMap<FamilyId, Tenant>,
+    pub(crate) spent_at: HashMap<Digest, Timestamp>,
+    pub(crate) unrevoked: HashSet<FamilyId>,
     pub(crate) subjects: BTreeSet<(Tenant, Subject)>,
     pub(crate) revocations: HashSet<RevocationKey>,
     pub(crate) texts: HashSet<String>,

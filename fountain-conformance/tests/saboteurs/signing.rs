@@ -72,8 +72,17 @@ impl SigningKeyStore for Saboteur {
         now: Timestamp,
         event: AuditEvent,
     ) -> Result<TransitionOutcome, StoreError> {
-        let issuer = &self.issuer(issuer);
+        let (named, issuer) = (issuer, &self.issuer(issuer));
         let (mut expected, mut now, mut transition) = (expected, now, transition);
+        if let KeyTransition::Publish(record)
+        | KeyTransition::Revoke {
+            replacement: Some(record),
+            ..
+        } = &mut transition
+            && (record.issuer == *named || self.is(Fault::RecordsMoveToTheNamedIssuer))
+        {
+            record.issuer = issuer.clone();
+        }
         let standing = self.inner.ring(issuer).await?;
         if self.is(Fault::TransitionsCheckThenAct) && standing.generation == expected {
             self.pause().await;
@@ -98,6 +107,11 @@ impl SigningKeyStore for Saboteur {
             KeyTransition::Revoke { kid, replacement } => {
                 let key = standing.keys.iter().find(|key| key.kid == *kid);
                 let state = key.map(|key| key.state);
+                if self.is(Fault::UnneededReplacementsAreNotLookedAt)
+                    && state != Some(SigningKeyState::Active)
+                {
+                    *replacement = None;
+                }
                 if self.is(Fault::ReplacementsAreForgotten) {
                     *replacement = None;
                 }

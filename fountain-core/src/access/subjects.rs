@@ -185,9 +185,15 @@ impl Subjects {
             .await?;
         let record = stands(outcome)?;
         if let Some(families) = &self.families {
+            let key = RevocationKey::Subject {
+                tenant: tenant.clone(),
+                subject: subject.clone(),
+            };
+            let _forgotten = self.trust.as_ref().map(|trust| trust.forget_on_drop(&key));
             let event = self.event(by, tenant, subject, AuditAction::TokenRevoked)?;
+            let now = event.at;
             families
-                .revoke_subject(tenant, subject, event.at, event)
+                .revoke_subject(tenant, subject, now, self.last_expiry(now), event)
                 .await?;
         }
         self.revoke_tokens(by, tenant, subject).await?;
@@ -291,10 +297,16 @@ impl Subjects {
         let revocation = Revocation {
             key,
             not_before,
-            expires_at: not_before + self.longest_token_life + MAX_LEEWAY,
+            expires_at: self.last_expiry(not_before),
         };
         self.revocations.revoke(revocation, event).await?;
         Ok(())
+    }
+
+    /// From when on no token that exists at `now` can be alive: the clock of the node that issued it may be a leeway
+    /// ahead, and so may it be accepted for another one past its `exp`.
+    fn last_expiry(&self, now: Timestamp) -> Timestamp {
+        now + self.longest_token_life + MAX_LEEWAY + MAX_LEEWAY
     }
 
     fn event(

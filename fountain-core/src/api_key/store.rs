@@ -151,6 +151,8 @@ pub enum KeyChangeOutcome {
 /// - I: `purge` removes only keys whose `expires_at` (or `superseded_at`, or `revoked_at`, if earlier) is
 ///   before the given instant, at most `limit`, and says how many.
 /// - J: another tenant's key is `NotFound` for every call that names a tenant.
+/// - K: `rotate` to a successor of another tenant than the named one is the error `Conflict`, whatever else stands;
+///   nothing changes.
 #[async_trait]
 pub trait KeyStore: Debug + Send + Sync + 'static {
     /// Stores a new key.

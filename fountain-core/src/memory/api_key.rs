@@ -11,7 +11,7 @@ use crate::api_key::{
 use crate::audit::AuditEvent;
 use crate::change::Change;
 use crate::clock::Timestamp;
-use crate::error::StoreError;
+use crate::error::{StoreError, StoreErrorKind};
 use crate::identity::{KeyId, Tenant};
 
 #[derive(Default)]
@@ -163,6 +163,9 @@ impl KeyStore for MemoryStore {
         now: Timestamp,
         event: AuditEvent,
     ) -> Result<RotateKeyOutcome, StoreError> {
+        if successor.tenant != *tenant {
+            return Err(StoreErrorKind::Conflict.into());
+        }
         let mut state = self.write();
         let Some(record) = state.keys.find_in(tenant, id) else {
             return Ok(RotateKeyOutcome::NotFound);

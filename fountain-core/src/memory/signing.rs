@@ -6,7 +6,7 @@ use super::MemoryStore;
 use crate::audit::AuditEvent;
 use crate::change::Change;
 use crate::clock::Timestamp;
-use crate::error::StoreError;
+use crate::error::{StoreError, StoreErrorKind};
 use crate::identity::{Issuer, Kid};
 use crate::signing::{
     KeyRing, KeyTransition, SigningKeyRecord, SigningKeyState, SigningKeyStore, TransitionOutcome,
@@ -28,6 +28,9 @@ impl SigningKeyStore for MemoryStore {
         now: Timestamp,
         event: AuditEvent,
     ) -> Result<TransitionOutcome, StoreError> {
+        if transition.record().is_some_and(|key| key.issuer != *issuer) {
+            return Err(StoreErrorKind::Conflict.into());
+        }
         let mut state = self.write();
         self.room_for_events(&state, 1)?;
         let ring = state.rings.get(issuer).cloned().unwrap_or_default();

@@ -6,7 +6,7 @@ use super::{MemoryStore, State};
 use crate::audit::AuditEvent;
 use crate::change::{Change, RevocationKey};
 use crate::clock::Timestamp;
-use crate::error::StoreError;
+use crate::error::{StoreError, StoreErrorKind};
 use crate::identity::{FamilyId, Subject, Tenant};
 use crate::secret::Digest;
 use crate::token::{
@@ -69,6 +69,18 @@ impl Tokens {
         let family = self.families.get(self.by_digest.get(digest)?)?;
         let token = family.tokens.get(digest)?;
         (family.family.tenant == *tenant).then_some((family, token))
+    }
+
+    /// The families of a subject that are neither revoked nor expired.
+    fn living_of(&self, owner: &(Tenant, Subject), now: Timestamp) -> Vec<FamilyId> {
+        let ids = self.by_subject.get(owner).into_iter().flatten();
+        ids.filter(|id| {
+            self.families.get(*id).is_some_and(|family| {
+                family.family.revoked_at.is_none() && now < family.family.expires_at
+            })
+        })
+        .cloned()
+        .collect()
     }
 
     fn remove(&mut self, id: &FamilyId) {
@@ -158,17 +170,14 @@ fn judge(family: &Family, token: &Token, attempt: &RefreshUse) -> Verdict {
 }
 
 impl State {
-    /// Ends a family and revokes its access tokens; records `event`.
+    /// Ends a family and revokes its access tokens; gives the key of what it revoked.
     fn end_family(
         &mut self,
         id: &FamilyId,
         now: Timestamp,
         revoke_until: Timestamp,
-        event: AuditEvent,
-    ) {
-        let Some(family) = self.tokens.families.get_mut(id) else {
-            return;
-        };
+    ) -> Option<RevocationKey> {
+        let family = self.tokens.families.get_mut(id)?;
         family.family.revoked_at.get_or_insert(now);
         let key = RevocationKey::Family {
             tenant: family.family.tenant.clone(),
@@ -179,7 +188,20 @@ impl State {
             not_before: now,
             expires_at: revoke_until,
         });
-        self.commit(event, Change::Revocation { key });
+        Some(key)
+    }
+
+    /// As [`State::end_family`]; records `event`.
+    fn end_one_family(
+        &mut self,
+        id: &FamilyId,
+        now: Timestamp,
+        revoke_until: Timestamp,
+        event: AuditEvent,
+    ) {
+        if let Some(key) = self.end_family(id, now, revoke_until) {
+            self.commit(event, Change::Revocation { key });
+        }
     }
 }
 
@@ -223,7 +245,7 @@ impl RefreshTokenStore for MemoryStore {
             Verdict::Reuse => {
                 self.room(state.revocations.all.len(), 1)?;
                 self.room_for_events(state, 1)?;
-                state.end_family(
+                state.end_one_family(
                     &found.id,
                     attempt.now,
                     attempt.revoke_until,
@@ -233,6 +255,13 @@ impl RefreshTokenStore for MemoryStore {
                 Ok(RefreshOutcome::Reused { family: found })
             }
             Verdict::Rotate => {
+                if state
+                    .tokens
+                    .by_digest
+                    .contains_key(&attempt.successor.digest)
+                {
+                    return Err(StoreErrorKind::Conflict.into());
+                }
                 self.room(state.tokens.by_digest.len(), 1)?;
                 self.room_for_events(state, 1)?;
                 let Some(family) = state.tokens.families.get_mut(&found.id) else {
@@ -296,7 +325,7 @@ impl RefreshTokenStore for MemoryStore {
         }
         self.room(state.revocations.all.len(), 1)?;
         self.room_for_events(&state, 1)?;
-        state.end_family(family, now, revoke_until, event);
+        state.end_one_family(family, now, revoke_until, event);
         Ok(RevokeOutcome::Revoked)
     }
 
@@ -305,30 +334,24 @@ impl RefreshTokenStore for MemoryStore {
         tenant: &Tenant,
         subject: &Subject,
         now: Timestamp,
+        revoke_until: Timestamp,
         event: AuditEvent,
     ) -> Result<u64, StoreError> {
-        let mut guard = self.write();
-        self.room_for_events(&guard, 1)?;
-        let state = &mut *guard;
+        let mut state = self.write();
         let owner = (tenant.clone(), subject.clone());
-        let mut ended = 0;
-        for id in state.tokens.by_subject.get(&owner).into_iter().flatten() {
-            if let Some(family) = state.tokens.families.get_mut(id)
-                && family.family.revoked_at.is_none()
-                && now < family.family.expires_at
-            {
-                family.family.revoked_at = Some(now);
-                ended += 1;
-            }
+        let ending = state.tokens.living_of(&owner, now);
+        if ending.is_empty() {
+            return Ok(0);
         }
-        if ended > 0 {
-            let key = RevocationKey::Subject {
-                tenant: tenant.clone(),
-                subject: subject.clone(),
-            };
-            state.commit(event, Change::Revocation { key });
+        self.room(state.revocations.all.len(), ending.len())?;
+        self.room_for_events(&state, 1)?;
+        for id in &ending {
+            state.end_family(id, now, revoke_until);
         }
-        Ok(ended)
+        let (tenant, subject) = owner;
+        let key = RevocationKey::Subject { tenant, subject };
+        state.commit(event, Change::Revocation { key });
+        Ok(u64::try_from(ending.len()).unwrap_or(u64::MAX))
     }
 
     async fn purge(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {

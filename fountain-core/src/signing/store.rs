@@ -103,6 +103,18 @@ pub enum KeyTransition {
     },
 }
 
+impl KeyTransition {
+    /// The record that it brings, if it brings one.
+    #[must_use]
+    pub const fn record(&self) -> Option<&SigningKeyRecord> {
+        match self {
+            Self::Publish(record) => Some(record),
+            Self::Revoke { replacement, .. } => replacement.as_ref(),
+            Self::Activate { .. } | Self::Remove { .. } => None,
+        }
+    }
+}
+
 /// What came of a transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransitionOutcome {
@@ -131,7 +143,8 @@ pub enum TransitionOutcome {
 /// # Contract
 /// - A: `ring` gives every key of one issuer and the generation, as of one moment.
 /// - B: `apply` changes the ring only when its generation is `expected`, and then raises it by exactly one:
-///   of parallel calls with one `expected`, at most one is `Applied`. It is compared before anything else is judged.
+///   of parallel calls with one `expected`, at most one is `Applied`. It is compared before anything else that is
+///   stored is judged.
 /// - C: `Publish` adds a key as given, as `Pending`; a `kid` that was ever used with this issuer is `NotApplicable`.
 /// - D: `Activate` at `now` before the key's `activate_from` is `TooEarly`, at that instant or later it is
 ///   applied: the key becomes `Active` with `activated_at = now`, and the key that was active becomes
@@ -144,6 +157,8 @@ pub enum TransitionOutcome {
 /// - H: an applied transition is recorded with its event and appended to the change feed in the same step;
 ///   any other outcome records nothing.
 /// - I: issuers do not see each other's keys, even with the same `kid`.
+/// - J: a record of another issuer than the call's, published or as a replacement, is the error `Conflict`, whatever
+///   else stands; nothing changes.
 #[async_trait]
 pub trait SigningKeyStore: Debug + Send + Sync + 'static {
     /// All keys of an issuer.

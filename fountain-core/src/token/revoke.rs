@@ -92,7 +92,7 @@ impl Tokens {
             return Ok(());
         }
         // Without a family, or with one that is no more to be ended: it may have been forgotten before this token
-        // ends, or have ended in a `revoke_subject` that did not come to the access tokens.
+        // ends.
         self.revoke_id(actor, tenant, claims.issuer, claims.id, claims.expires_at)
             .await
             .map(drop)
@@ -174,11 +174,13 @@ impl Tokens {
 
     /// Ends everything of a subject: every family, and every access token that was issued before now.
     ///
-    /// Families end first, so that none of them can bring forth an access token that is too young to be covered.
+    /// Families end first, and their access tokens with them, so that none of them can bring forth one that is too
+    /// young to be covered.
     ///
     /// # Security
-    /// An access token counts as issued before now when its `iat`, by the clock of the node that issued it, is: the
-    /// drift between the nodes' clocks is the margin of error, and such a token lives out its short life.
+    /// An access token that came without a family counts as issued before now when its `iat`, by the clock of the
+    /// node that issued it, is: the drift between the nodes' clocks is the margin of error, and such a token lives out
+    /// its short life. One of a family is refused whatever its `iat` says.
     ///
     /// # Errors
     /// `Unavailable` when a store does not answer: call again, which finishes what is left.
@@ -191,21 +193,22 @@ impl Tokens {
         tenant: &Tenant,
         subject: &Subject,
     ) -> Result<u64, Error> {
-        let event = self
-            .event(self.clock.now(), tenant, actor)?
-            .target("subject", subject);
-        let ended = self
-            .refresh_store
-            .revoke_subject(tenant, subject, self.clock.now(), event)
-            .await?;
         let now = self.clock.now();
         let key = RevocationKey::Subject {
             tenant: tenant.clone(),
             subject: subject.clone(),
         };
+        // From the first call on: what comes after it may never be reached.
+        let _forget = self.trust.forget_on_drop(&key);
+        let event = self.event(now, tenant, actor)?.target("subject", subject);
+        let ended = self
+            .refresh_store
+            .revoke_subject(tenant, subject, now, self.last_access_expiry(now), event)
+            .await?;
+        let now = self.clock.now();
         let event = self.event(now, tenant, actor)?.target("subject", subject);
         let until = Self::last_expiry_of_any_issuer(now);
-        self.revoke_key(key, now.next_second(), until, event)
+        self.revoke_key(key.clone(), now.next_second(), until, event)
             .await?;
         Ok(ended)
     }

@@ -125,18 +125,21 @@ pub enum RevokeOutcome {
 /// - B: `use_token` is one step. Of parallel uses of one live token exactly one is `Rotated`; no family ever
 ///   has more than one live token.
 /// - C: the order of its checks: unknown (or another tenant's) - family revoked - spent (then `Repeated` or
-///   `Reused`) - expired - mismatched - rotated. A spent token is judged by the evidence whether or not it has expired since.
+///   `Reused`) - expired - mismatched - the successor's digest exists, in any tenant (the error `Conflict`, nothing
+///   changes) - rotated. A spent token is judged by the evidence whether or not it has expired since.
 /// - D: a spent token is `Repeated` only when `now` is at most `grace` after its use, its successor is live,
-///   and client and binding equal the family's; with a grace of zero it never is.
+///   and client and binding equal the family's; with a grace of zero it never is. An instant before its use is
+///   within the grace: another node's clock is behind.
 /// - E: any other spent token ends the family: `revoked_at` is set, and `RevocationKey::Family` is revoked
 ///   until `revoke_until`, in the same step.
 /// - F: a token is expired from its `expires_at` on, and the stored successor never outlives the family.
 /// - G: `find` gives the family of a token, whatever its state, and whether that token is live at `now`.
 /// - H: `revoke_family` ends a family of the tenant and revokes `RevocationKey::Family`, once.
-/// - I: `revoke_subject` ends every family of a subject that is neither revoked nor at or past its `expires_at`, and
-///   says how many; when there is none it records nothing.
+/// - I: `revoke_subject` ends every family of a subject that is neither revoked nor at or past its `expires_at`, revokes
+///   the `RevocationKey::Family` of each until `revoke_until`, and says how many; when there is none it records nothing.
 /// - J: every change is recorded with its event in the same step; what ends families is also appended to the change
-///   feed, as `Change::Revocation` of the family (E, H) or of the subject (I). No change, no event.
+///   feed, as `Change::Revocation` of the family (E, H) or, once for all of them, of the subject (I): who remembers a
+///   token of a family forgets it with its subject. No change, no event.
 /// - K: `purge` removes families (with their tokens) whose `expires_at` is before the given instant, at most `limit`.
 #[async_trait]
 pub trait RefreshTokenStore: Debug + Send + Sync + 'static {
@@ -169,12 +172,14 @@ pub trait RefreshTokenStore: Debug + Send + Sync + 'static {
         event: AuditEvent,
     ) -> Result<RevokeOutcome, StoreError>;
 
-    /// Ends all live families of a subject; gives their number. Access tokens are the `RevocationStore`'s part.
+    /// Ends all live families of a subject; gives their number. Their access tokens are refused until `revoke_until`;
+    /// those that came without a family are the `RevocationStore`'s part.
     async fn revoke_subject(
         &self,
         tenant: &Tenant,
         subject: &Subject,
         now: Timestamp,
+        revoke_until: Timestamp,
         event: AuditEvent,
     ) -> Result<u64, StoreError>;
 

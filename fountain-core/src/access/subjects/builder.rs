@@ -100,8 +100,8 @@ impl SubjectsBuilder {
         self
     }
 
-    /// The longest life of an access token that any issuer gives: for so long, and 300 s of leeway, revocations are
-    /// kept. 1 s to 366 days.
+    /// The longest life of an access token that any issuer gives: for so long, and twice 300 s of leeway,
+    /// revocations are kept. 1 s to 366 days.
     ///
     /// # Security
     /// Too short a time lets a revoked token work again once its revocation is purged.

@@ -194,7 +194,10 @@ async fn a_key_that_was_written_past_the_seal_is_never_trusted_published_or_acti
     };
     for record in [
         pending(forged.clone(), forged_kid.as_str()),
-        pending(copied, foreign_kid.as_str()),
+        SigningKeyRecord {
+            issuer: world.rules.issuer().clone(),
+            ..pending(copied, foreign_kid.as_str())
+        },
         pending(own.clone(), "renamed"),
         SigningKeyRecord {
             algorithm: Algorithm::Ed25519,
