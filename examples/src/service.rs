@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `config.rs`, `secrets.rs`, `duration.rs` | the environment, checked before anything is opened |
 //! | `access.rs` | permissions, roles, requirements as types |
-//! | `app.rs` | the routes, and what lies around all of them |
+//! | `app.rs`, `serve.rs` | the routes, and what lies around all of them; the connections, and what they may take |
 //! | `keys.rs`, `tokens.rs`, `signing_keys.rs`, `subjects.rs`, `audit.rs`, `orders.rs`, `health.rs` | the calls |
 //! | `dev.rs` | a development aid, which goes when login comes |
 //! | `problem.rs`, `answer.rs`, `openapi.rs` | the forms of answers |
@@ -40,6 +40,7 @@ mod openapi;
 mod orders;
 mod problem;
 mod secrets;
+mod serve;
 mod signing_keys;
 mod subjects;
 mod tokens;
@@ -47,6 +48,7 @@ mod tokens;
 use app::App;
 pub use config::{Config, StoreChoice};
 pub use secrets::Secrets;
+pub use serve::Bounds;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -59,7 +61,7 @@ pub struct Service {
     address: SocketAddr,
     admin_key: Option<Secret>,
     stop: watch::Sender<bool>,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
     ticking: JoinHandle<()>,
     fountain: Fountain,
     sqlite: Option<Arc<SqliteStore>>,
@@ -75,13 +77,12 @@ impl Service {
         let metrics = recorder()?;
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
-        let roles = access::catalog()?;
         let (builder, sqlite) = open(&config.store).await?;
         let issuer = config.issuer.clone();
         let fountain = builder
             .issuer(issuer.unwrap_or_else(|| format!("http://{address}")))
             .audience(config.audience.as_str())
-            .roles(roles.clone())
+            .roles(access::catalog()?)
             .key_encryption(Arc::new(config.secrets.key_encryption()?))
             .pepper(config.secrets.pepper())
             .algorithm(config.signing_alg)
@@ -100,16 +101,16 @@ impl Service {
         } else {
             None
         };
-        let app = App::new(fountain.clone(), metrics.clone(), config.dev);
-        let router = app::router(app, roles)?;
+        let app = App::new(
+            fountain.clone(),
+            metrics.clone(),
+            config.dev,
+            config.bounds.patience,
+        );
+        let router = app::router(app)?;
         let (stop, stopped) = watch::channel(false);
         let ticking = tokio::spawn(tick(fountain.clone(), metrics, stopped.clone()));
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let serving = tokio::spawn(async move {
-            axum::serve(listener, service)
-                .with_graceful_shutdown(until(stopped))
-                .await
-        });
+        let serving = tokio::spawn(serve::serve(listener, router, config.bounds, stopped));
         Ok(Self {
             address,
             admin_key,
@@ -149,7 +150,7 @@ impl Service {
         if let Some(store) = &self.sqlite {
             store.close().await;
         }
-        drained.map_err(|_| "requests did not end within 20 s")???;
+        drained.map_err(|_| "requests did not end within 20 s")??;
         flushed?;
         Ok(())
     }

@@ -31,10 +31,10 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let level = if config.verbose {
-        Level::DEBUG
-    } else {
-        Level::INFO
+    let level = match config.verbose {
+        0 => Level::INFO,
+        1 => Level::DEBUG,
+        _ => Level::TRACE,
     };
     tracing_subscriber::fmt()
         .json()

@@ -1,18 +1,19 @@
 //! The routes, and what lies around all of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, map_request, map_response};
 use axum::response::Response;
 use axum::routing::{any, delete, get, get_service, post};
-use fountain_core::access::{Authorized, Require, RoleCatalog};
+use fountain_core::access::{Authorized, Require};
 use fountain_core::metrics::{Outcomes, REQUESTS_REFUSED};
 use fountain_core::{ConfigErrors, Fountain, OsRandom, Principal};
 use fountain_tower::AuthLayer;
 use fountain_tower::stack::RequestIds;
-use http::{HeaderName, header};
+use http::{HeaderName, HeaderValue, header};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
@@ -35,6 +36,7 @@ struct Inner {
     metrics: PrometheusHandle,
     refusals: Outcomes,
     dev: bool,
+    patience: Duration,
 }
 
 impl std::fmt::Debug for Inner {
@@ -46,12 +48,18 @@ impl std::fmt::Debug for Inner {
 }
 
 impl App {
-    pub(super) fn new(fountain: Fountain, metrics: PrometheusHandle, dev: bool) -> Self {
+    pub(super) fn new(
+        fountain: Fountain,
+        metrics: PrometheusHandle,
+        dev: bool,
+        patience: Duration,
+    ) -> Self {
         Self(Arc::new(Inner {
             fountain,
             metrics,
             refusals: Outcomes::new(REQUESTS_REFUSED),
             dev,
+            patience,
         }))
     }
 
@@ -65,6 +73,11 @@ impl App {
 
     pub(super) fn is_dev(&self) -> bool {
         self.0.dev
+    }
+
+    /// How long a client may take to send a body.
+    pub(super) fn patience(&self) -> Duration {
+        self.0.patience
     }
 
     /// The proof that `principal` may do `action` to `resource`. A refusal for lack of step-up names both.
@@ -88,10 +101,8 @@ impl App {
 }
 
 /// The whole service: what anyone may call, what needs a credential, and around both the request id and the log.
-pub(super) fn router(app: App, roles: RoleCatalog) -> Result<Router, ConfigErrors> {
-    let auth = AuthLayer::builder(Arc::new(app.fountain().clone()))
-        .roles(roles)
-        .build()?;
+pub(super) fn router(app: App) -> Result<Router, ConfigErrors> {
+    let auth = AuthLayer::for_fountain(app.fountain()).build()?;
     let jwks = fountain_tower::axum::jwks(app.fountain().keyring().clone());
     let public = Router::new()
         .route("/healthz", get(health::alive))
@@ -119,7 +130,11 @@ pub(super) fn router(app: App, roles: RoleCatalog) -> Result<Router, ConfigError
     }
     Ok(Router::new()
         .merge(public)
-        .merge(protected.route_layer(auth))
+        .merge(
+            protected
+                .route_layer(auth)
+                .route_layer(map_response(not_stored)),
+        )
         .fallback(async || Failure::not_found())
         .method_not_allowed_fallback(async || Failure::method_not_allowed())
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -134,7 +149,34 @@ pub(super) fn router(app: App, roles: RoleCatalog) -> Result<Router, ConfigError
             X_REQUEST_ID.clone(),
             RequestIds::new(Arc::new(OsRandom)),
         ))
+        .layer(map_request(drop_odd_ids))
         .with_state(app))
+}
+
+/// A client may name its request, in up to 128 characters that stand in a log as they are; else it gets an id (B-70).
+async fn drop_odd_ids(mut request: Request) -> Request {
+    let mut ids = request.headers().get_all(&X_REQUEST_ID).iter();
+    let harmless = |id: &HeaderValue| {
+        (1..=128).contains(&id.len())
+            && id
+                .as_bytes()
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"._~:/+=-".contains(byte))
+    };
+    if !ids.next().is_none_or(harmless) || ids.next().is_some() {
+        request.headers_mut().remove(&X_REQUEST_ID);
+    }
+    request
+}
+
+/// Answers to who showed a credential are nobody else's. A cache knows that of `Authorization` (RFC 9111 section 3.5),
+/// and not of `X-API-Key`.
+async fn not_stored(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
 }
 
 /// One line per request: the route and not the path, since a path or a query can hold what somebody pasted there.

@@ -12,6 +12,7 @@ use fountain_core::signing::Algorithm;
 
 use super::duration;
 use super::secrets::{Secrets, given};
+use super::serve::Bounds;
 
 /// What a host decides.
 #[derive(Debug, Clone)]
@@ -39,8 +40,10 @@ pub struct Config {
     pub secrets: Secrets,
     /// Whether development aids are on.
     pub dev: bool,
-    /// Whether debug events are logged.
-    pub verbose: bool,
+    /// What is logged: 0 what an operator wants to know, 1 debug events, too, 2 everything.
+    pub verbose: u8,
+    /// What connections may take.
+    pub bounds: Bounds,
 }
 
 /// Where state is kept.
@@ -86,7 +89,7 @@ struct Arguments {
     /// Life of refresh tokens
     #[arg(long, env = "FOUNTAIN_REFRESH_TTL", default_value = "30d", value_parser = duration::parse)]
     refresh_ttl: Duration,
-    /// Algorithm of signing keys: EdDSA, Ed25519, ES256, ES384, RS256, PS256
+    /// Algorithm of signing keys: EdDSA, Ed25519, ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384 or PS512
     #[arg(long, env = "FOUNTAIN_SIGNING_ALG", default_value = "EdDSA", value_parser = algorithm)]
     signing_alg: Algorithm,
     /// How long a signing key signs
@@ -98,9 +101,9 @@ struct Arguments {
     /// Development: makes secrets, prints an admin key at the first start, serves /v1/dev/tokens
     #[arg(long, action = ArgAction::SetTrue)]
     dev: bool,
-    /// Logs debug events, too
-    #[arg(long, action = ArgAction::SetTrue)]
-    verbose: bool,
+    /// Logs debug events, too; given twice, everything
+    #[arg(long, action = ArgAction::Count)]
+    verbose: u8,
 }
 
 /// Variables of capabilities that this version does not have. Set, they would promise what is not kept.
@@ -193,7 +196,8 @@ impl Config {
             jwks_max_age: Duration::from_secs(300),
             secrets: Secrets::generate()?,
             dev: true,
-            verbose: false,
+            verbose: 0,
+            bounds: Bounds::default(),
         })
     }
 }
@@ -240,6 +244,7 @@ impl Arguments {
             secrets,
             dev: self.dev,
             verbose: self.verbose,
+            bounds: Bounds::default(),
         }
     }
 }
@@ -269,7 +274,9 @@ fn store(text: &str) -> Result<StoreChoice, &'static str> {
 fn algorithm(text: &str) -> Result<Algorithm, &'static str> {
     Algorithm::from_name(text)
         .filter(|algorithm| !algorithm.is_symmetric())
-        .ok_or("write EdDSA, Ed25519, ES256, ES384, RS256 or PS256")
+        .ok_or(
+            "write EdDSA, Ed25519, ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384 or PS512",
+        )
 }
 
 #[cfg(test)]
@@ -363,5 +370,19 @@ mod tests {
     fn a_shared_secret_signs_nothing_here() {
         assert!(algorithm("HS256").is_err() && algorithm("none").is_err());
         assert_eq!(algorithm("ES256"), Ok(Algorithm::Es256));
+    }
+
+    #[test]
+    fn every_algorithm_that_can_be_chosen_is_named_where_one_is_chosen() {
+        let help = Arguments::command().render_long_help().to_string();
+        let hint = algorithm("none").unwrap_err();
+        for known in Algorithm::ALL.iter().filter(|a| !a.is_symmetric()) {
+            assert_eq!(algorithm(known.as_str()), Ok(*known));
+            let is_named = |text: &str| {
+                text.split(|c: char| !c.is_ascii_alphanumeric())
+                    .any(|word| word == known.as_str())
+            };
+            assert!(is_named(&help) && is_named(hint), "{known:?}");
+        }
     }
 }

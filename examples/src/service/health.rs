@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use axum::Json;
 use axum::extract::{ConnectInfo, State};
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, FORWARDED};
-use http::{HeaderMap, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, FORWARDED, VIA};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use super::app::App;
@@ -29,7 +29,8 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Response, Failure> {
 
 /// What was counted, as Prometheus reads it; for a scraper on this machine.
 ///
-/// A request that a proxy passed on comes from loopback, too, and is not from this machine: its headers tell.
+/// A request that a proxy passed on comes from loopback, too, and is not from this machine: its headers tell. A proxy
+/// that adds none must not pass this path on.
 #[utoipa::path(get, path = "/metrics", tag = "operation",
     responses((status = 200, description = "Prometheus text"), (status = 403, description = "Not from loopback")))]
 pub(super) async fn metrics(
@@ -44,8 +45,18 @@ pub(super) async fn metrics(
     Ok(([(CONTENT_TYPE, text)], app.metrics().render()).into_response())
 }
 
+/// By which a proxy on this machine would tell that it is one.
+static OF_PROXIES: [HeaderName; 6] = [
+    FORWARDED,
+    VIA,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-real-ip"),
+];
+
 fn is_local(peer: SocketAddr, headers: &HeaderMap) -> bool {
-    let passed_on = headers.contains_key(FORWARDED) || headers.contains_key("x-forwarded-for");
+    let passed_on = OF_PROXIES.iter().any(|name| headers.contains_key(name));
     peer.ip().to_canonical().is_loopback() && !passed_on
 }
 
@@ -72,6 +83,17 @@ mod tests {
             "0.0.0.0:9",
         ] {
             assert!(!is_local(peer), "{peer}");
+        }
+    }
+
+    #[test]
+    fn what_a_proxy_passed_on_is_not_local() {
+        let peer = "127.0.0.1:9".parse().unwrap();
+        for name in &OF_PROXIES {
+            let headers = [(name.clone(), HeaderValue::from_static("x"))]
+                .into_iter()
+                .collect();
+            assert!(!is_local(peer, &headers), "{headers:?}");
         }
     }
 }

@@ -9,8 +9,10 @@ use fountain_tower::{Answers, ProblemJson, Refusal, Responder};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value, json};
+
+use super::app::App;
 
 /// Why a call was not done.
 #[derive(Debug)]
@@ -166,13 +168,14 @@ impl<B: From<Bytes>> Responder<B> for StepUp {
     }
 }
 
-/// A body of JSON: 415 for another type, 413 above the bound, 400 when it is not JSON, 422 when a field is not good.
+/// A body of JSON: 415 for another type, 413 above the bound, 408 when it does not come, 400 when it is not JSON, 422
+/// when it is not an object or a field is not good.
 pub(super) struct Body<T>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+    async fn from_request(request: Request, state: &App) -> Result<Self, Failure> {
         if !is_json(request.headers().get(CONTENT_TYPE)) {
             return Err(Failure::problem(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -188,10 +191,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 /// As [`Body`]; no body at all stands for an object without members.
 pub(super) struct OptionalBody<T>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalBody<T> {
+impl<T: DeserializeOwned + Default> FromRequest<App> for OptionalBody<T> {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+    async fn from_request(request: Request, state: &App) -> Result<Self, Failure> {
         if request.headers().contains_key(CONTENT_TYPE) {
             return Body::from_request(request, state)
                 .await
@@ -213,9 +216,17 @@ fn is_json(content_type: Option<&HeaderValue>) -> bool {
     media.is_some_and(|media| media.eq_ignore_ascii_case("application/json"))
 }
 
-async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Failure> {
-    Bytes::from_request(request, state)
+/// The whole body, within the time that a client has for it: one that comes in drops is not waited for.
+async fn read(request: Request, app: &App) -> Result<Bytes, Failure> {
+    tokio::time::timeout(app.patience(), Bytes::from_request(request, app))
         .await
+        .map_err(|_| {
+            Failure::problem(
+                StatusCode::REQUEST_TIMEOUT,
+                "timeout",
+                "The body did not come in time.",
+            )
+        })?
         .map_err(|rejection: BytesRejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Failure::problem(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -227,6 +238,13 @@ async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Fail
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    // serde would take an array for a struct, member by member.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return match serde_json::from_slice::<IgnoredAny>(bytes) {
+            Ok(_) => Err(Failure::unprocessable("The body is not an object.")),
+            Err(_) => Err(malformed()),
+        };
+    }
     // serde_json's own text repeats input, which may be a secret: only the place is told.
     serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => Failure::unprocessable(format!(

@@ -10,3 +10,4 @@ mod keys;
 mod process;
 mod support;
 mod tokens;
+mod transport;

@@ -1,11 +1,12 @@
 //! The program itself: what it says, what it does not say, how it ends.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use fountain_examples::Client;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const KEK: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const PEPPER: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
@@ -34,6 +35,16 @@ fn event(lines: &mut impl Iterator<Item = std::io::Result<String>>) -> Value {
     serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap()
 }
 
+/// The body of the answer, as JSON if it is.
+fn raw(address: SocketAddr, head: &str, body: &str) -> Value {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    let (_, body) = said.split_once("\r\n\r\n").unwrap();
+    serde_json::from_str(body).unwrap_or_default()
+}
+
 /// Kills the program when a test fails.
 struct Running(Child);
 
@@ -49,7 +60,7 @@ async fn it_announces_itself_keeps_secrets_out_of_its_log_and_ends_with_0_on_sig
     let folder = tempfile::tempdir().unwrap();
     let mut child = Running(
         program(folder.path())
-            .args(["--dev", "--verbose"])
+            .args(["--dev", "--verbose", "--verbose"])
             .spawn()
             .unwrap(),
     );
@@ -76,6 +87,28 @@ async fn it_announces_itself_keeps_secrets_out_of_its_log_and_ends_with_0_on_sig
     assert_eq!(made.status, 200);
     drop(client);
 
+    // Tokens: issued, used, renewed, replayed, revoked, asked about; and a body that is nearly right.
+    let post = |path: &str, body: Value| {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {key}\r\n\
+             X-Request-Id: {}\r\nContent-Type: application/json\r\n",
+            "i".repeat(10_000)
+        );
+        raw(address, &head, &body.to_string())
+    };
+    let pair = post("/v1/dev/tokens", json!({ "subject": "bob" }));
+    let secret = |name: &str| pair[name].as_str().unwrap().to_owned();
+    let (access, refresh) = (secret("access_token"), secret("refresh_token"));
+    let renewed = post("/v1/token/refresh", json!({ "refresh_token": refresh }));
+    let successor = renewed["refresh_token"].as_str().unwrap().to_owned();
+    for token in [&access, &refresh, &successor] {
+        post("/v1/token/introspect", json!({ "token": token }));
+        post("/v1/token/revoke", json!({ "token": token }));
+        post("/v1/token/refresh", json!({ "refresh_token": token }));
+        post("/v1/token/refresh", json!({ "refresh_tokens": token }));
+        post("/v1/keys/verify", json!({ "key": token }));
+    }
+
     let pid = child.0.id().to_string();
     assert!(
         Command::new("kill")
@@ -99,11 +132,17 @@ async fn it_announces_itself_keeps_secrets_out_of_its_log_and_ends_with_0_on_sig
     for line in log.lines() {
         let parsed: Value = serde_json::from_str(line).unwrap();
         assert!(parsed["level"].is_string());
+        assert!(line.len() < 4_096, "{line}");
     }
+    assert!(
+        log.contains("\"level\":\"DEBUG\""),
+        "the log was asked for everything"
+    );
     let kept = std::fs::read_to_string(folder.path().join("fountain.db.dev-secrets")).unwrap();
     for secret in kept
         .lines()
-        .chain([key.as_str(), "canary.in.header", "canary-in-a-path", pasted])
+        .chain([key.as_str(), &access, &refresh, &successor])
+        .chain(["canary.in.header", "canary-in-a-path", pasted])
     {
         assert!(!log.contains(secret), "{secret}");
     }

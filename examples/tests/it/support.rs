@@ -57,6 +57,10 @@ impl World {
         }
     }
 
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        self.service.address()
+    }
+
     pub(crate) async fn stop(self) {
         drop(self.client);
         self.service.stop().await.unwrap();
