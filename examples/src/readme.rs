@@ -30,7 +30,7 @@ pub async fn readme(key_encryption: Arc<dyn KeyEncryption>) -> Result<Router, Bo
     let fountain = Fountain::builder(Arc::new(SqliteStore::open("fountain.db").await?))
         .issuer("https://auth.example.com")
         .audience("orders")
-        .roles(roles.clone())
+        .roles(roles)
         .key_encryption(key_encryption) // LocalKeys with 32 secret bytes from outside the store, or a service
         .build().await?;
     let new = NewApiKey::for_service("billing").scope("orders:read");
@@ -38,7 +38,7 @@ pub async fn readme(key_encryption: Arc<dyn KeyEncryption>) -> Result<Router, Bo
     println!("{}", issued.key.expose()); // shown once; the store holds a digest
     let app = Router::new()
         .route("/orders", get(|Authorize(proof): Authorize<ReadOrders>| async move { orders(&proof) }))
-        .layer(AuthLayer::builder(Arc::new(fountain)).roles(roles).build()?);
+        .layer(AuthLayer::for_fountain(&fountain).build()?);
     Ok(app)
 }
 

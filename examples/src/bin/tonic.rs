@@ -51,15 +51,12 @@ async fn main() -> Result<(), BoxError> {
     let fountain = Fountain::builder(Arc::new(MemoryStore::new()))
         .issuer("https://auth.example.com")
         .audience("orders")
-        .roles(roles.clone())
+        .roles(roles)
         .key_encryption(Arc::new(LocalKeys::generate(Arc::new(OsRandom))?))
         .build()
         .await?;
     // A layer and not an interceptor: those cannot wait for a store. `Grpc` answers refusals as statuses.
-    let auth = AuthLayer::builder(Arc::new(fountain.clone()))
-        .roles(roles)
-        .responder(Grpc)
-        .build()?;
+    let auth = AuthLayer::for_fountain(&fountain).responder(Grpc).build()?;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
     let server = Server::builder().layer(auth).add_service(Orders);
@@ -83,13 +80,19 @@ async fn drive(fountain: &Fountain, channel: Channel) -> Result<(), BoxError> {
 
     let answer = call(&channel, None).await;
     steps.check(
-        "a call without a credential: unauthenticated",
-        answer.is_err_and(|status| status.code() == Code::Unauthenticated),
+        "a call without a credential: unauthenticated, and told how to authenticate",
+        is_refused(&answer, Code::Unauthenticated, "Bearer realm=\"fountain\""),
+    );
+    let unknown = format!("{}x", reader.key.expose());
+    let answer = call(&channel, Some(&unknown)).await;
+    steps.check(
+        "a key that is not one of ours: unauthenticated, without a reason",
+        is_refused(&answer, Code::Unauthenticated, "error=\"invalid_token\""),
     );
     let answer = call(&channel, Some(writer.key.expose())).await;
     steps.check(
-        "a key without the scope: permission denied",
-        answer.is_err_and(|status| status.code() == Code::PermissionDenied),
+        "a key without the scope: permission denied, with the scope that it takes",
+        is_refused(&answer, Code::PermissionDenied, "scope=\"orders:read\""),
     );
     let answer = call(&channel, Some(reader.key.expose())).await;
     steps.check(
@@ -97,6 +100,17 @@ async fn drive(fountain: &Fountain, channel: Channel) -> Result<(), BoxError> {
         answer.is_ok_and(|orders| orders == "two orders for billing"),
     );
     steps.finish()
+}
+
+/// Whether it was refused with this code, and with this in the challenge among its metadata.
+fn is_refused(answer: &Result<String, Status>, code: Code, challenge: &str) -> bool {
+    answer.as_ref().is_err_and(|status| {
+        let told = status.metadata().get_all("www-authenticate");
+        status.code() == code
+            && told
+                .iter()
+                .any(|value| value.to_str().is_ok_and(|text| text.contains(challenge)))
+    })
 }
 
 async fn call(channel: &Channel, key: Option<&str>) -> Result<String, Status> {
