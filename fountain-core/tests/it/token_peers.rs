@@ -12,30 +12,8 @@ use serde_json::{Map, Value, json};
 
 use crate::token_world::{ISSUER, kid, new_key, trusted};
 
-/// All but Ed25519's newer name and ES512, which it does not know.
-const PAIRS: [(Algorithm, peer::Algorithm); 12] = [
-    (Algorithm::EdDsa, peer::Algorithm::EdDSA),
-    (Algorithm::Es256, peer::Algorithm::ES256),
-    (Algorithm::Es384, peer::Algorithm::ES384),
-    (Algorithm::Rs256, peer::Algorithm::RS256),
-    (Algorithm::Rs384, peer::Algorithm::RS384),
-    (Algorithm::Rs512, peer::Algorithm::RS512),
-    (Algorithm::Ps256, peer::Algorithm::PS256),
-    (Algorithm::Ps384, peer::Algorithm::PS384),
-    (Algorithm::Ps512, peer::Algorithm::PS512),
-    (Algorithm::Hs256, peer::Algorithm::HS256),
-    (Algorithm::Hs384, peer::Algorithm::HS384),
-    (Algorithm::Hs512, peer::Algorithm::HS512),
-];
-
-/// How many random sets of claims for one algorithm; an RSA signature takes as long as dozens of others.
-fn cases(algorithm: Algorithm) -> u32 {
-    match algorithm {
-        Algorithm::Rs256 | Algorithm::Ps256 => 100,
-        _ if is_rsa(algorithm) => 25,
-        _ => 1_000,
-    }
-}
+/// How many random sets of claims for each algorithm.
+const CASES: u32 = 1_000;
 
 fn is_rsa(algorithm: Algorithm) -> bool {
     algorithm.as_str().starts_with(['R', 'P'])
@@ -84,7 +62,7 @@ fn number() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// Claims that are good for a day around `now`, with anything beside them.
+/// Claims that are good for two hours from `now` on, with anything beside them.
 fn claims(now: i64) -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         number(),
@@ -103,7 +81,8 @@ fn claims(now: i64) -> impl Strategy<Value = Value> {
         "[^\\p{Cc}\\p{Z}]{1,40}",
         prop::collection::vec("[!-~]{1,20}", 0..3),
         "[!-~]{1,64}",
-        (0..3_600_i64, 120..36_000_i64, any::<bool>()),
+        // `jsonwebtoken` reads the clock of the machine: what is signed first must be valid when a slow run ends.
+        (0..3_600_i64, 7_200..36_000_i64, any::<bool>()),
         prop::collection::vec("[^\\p{Cc}]{1,12}", 0..3),
         prop::collection::btree_map("[x-z][^\\p{Cc}]{0,8}", tree, 0..4),
     )
@@ -139,14 +118,47 @@ fn claims(now: i64) -> impl Strategy<Value = Value> {
         )
 }
 
+// Ed25519's newer name and ES512 are missing: `jsonwebtoken` does not know them.
+
 ///
 #[test]
-fn what_either_signs_both_read_alike() {
+fn what_either_signs_on_a_curve_or_with_a_secret_both_read_alike() {
+    read_alike([
+        (Algorithm::EdDsa, peer::Algorithm::EdDSA),
+        (Algorithm::Es256, peer::Algorithm::ES256),
+        (Algorithm::Es384, peer::Algorithm::ES384),
+        (Algorithm::Hs256, peer::Algorithm::HS256),
+        (Algorithm::Hs384, peer::Algorithm::HS384),
+        (Algorithm::Hs512, peer::Algorithm::HS512),
+    ]);
+}
+
+///
+#[test]
+fn what_either_signs_with_rsa_pkcs1_both_read_alike() {
+    read_alike([
+        (Algorithm::Rs256, peer::Algorithm::RS256),
+        (Algorithm::Rs384, peer::Algorithm::RS384),
+        (Algorithm::Rs512, peer::Algorithm::RS512),
+    ]);
+}
+
+///
+#[test]
+fn what_either_signs_with_rsa_pss_both_read_alike() {
+    read_alike([
+        (Algorithm::Ps256, peer::Algorithm::PS256),
+        (Algorithm::Ps384, peer::Algorithm::PS384),
+        (Algorithm::Ps512, peer::Algorithm::PS512),
+    ]);
+}
+
+fn read_alike(pairs: impl IntoIterator<Item = (Algorithm, peer::Algorithm)>) {
     let now = SystemClock::new().now();
-    for (ours, theirs) in PAIRS {
+    for (ours, theirs) in pairs {
         let pair = pair(ours, theirs);
         let mut runner = TestRunner::new(Config {
-            cases: cases(ours),
+            cases: CASES,
             failure_persistence: None,
             ..Config::default()
         });
