@@ -110,6 +110,72 @@ mod tests {
     use crate::danger::InsecureFailingRandom;
     use crate::random::OsRandom;
 
+    /// Gives exactly these 32 bytes.
+    #[derive(Debug)]
+    struct Given([u8; 32]);
+
+    impl Random for Given {
+        fn fill(&self, buffer: &mut [u8]) -> Result<(), Error> {
+            buffer.copy_from_slice(&self.0);
+            Ok(())
+        }
+    }
+
+    /// The number that base62 digits say, as 32 bytes.
+    fn number(digits: &str) -> [u8; 32] {
+        let mut bytes = [0_u8; 32];
+        for digit in digits.chars() {
+            let digit = match digit {
+                '0'..='9' => u32::from(digit) - u32::from('0'),
+                'A'..='Z' => u32::from(digit) - u32::from('A') + 10,
+                _ => u32::from(digit) - u32::from('a') + 36,
+            };
+            let mut carry = digit;
+            for byte in bytes.iter_mut().rev() {
+                let value = u32::from(*byte) * 62 + carry;
+                *byte = u8::try_from(value & 0xff).unwrap();
+                carry = value >> 8;
+            }
+            assert_eq!(carry, 0, "more than 256 bits");
+        }
+        bytes
+    }
+
+    /// all 256 random bits are in the text, so a guess is right once in 2^256 times; the rest of it follows
+    /// from them or is the same in every token, so it says nothing about its holder.
+    #[test]
+    fn a_token_is_256_random_bits_and_nothing_else() {
+        let mut drawn = vec![[0; 32], [0xff; 32]];
+        drawn.extend((0..256).map(|bit| {
+            let mut bytes = [0x5a; 32];
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            bytes
+        }));
+        for bytes in drawn {
+            let token = generate(&Given(bytes)).unwrap();
+            let (secret, checksum) = token
+                .expose()
+                .strip_prefix(PREFIX)
+                .and_then(|rest| rest.split_at_checked(SECRET_LEN))
+                .unwrap();
+            assert_eq!(number(secret), bytes);
+            assert_eq!(
+                checksum,
+                base62_crc32(format!("{PREFIX}{secret}").as_bytes())
+            );
+        }
+    }
+
+    ///
+    #[test]
+    fn what_is_stored_is_a_hash_of_the_token_keyed_where_there_is_a_pepper() {
+        let token = generate(&OsRandom).unwrap();
+        let (text, pepper) = (token.expose(), Pepper::new(&[7; 32]));
+        assert!(digest(text, None).matches(&Digest::of(text.as_bytes())));
+        assert!(digest(text, Some(&pepper)).matches(&Digest::keyed(&pepper, text.as_bytes())));
+        assert!(!digest(text, Some(&pepper)).matches(&digest(text, None)));
+    }
+
     #[test]
     fn a_new_token_is_well_formed_and_every_changed_character_is_noticed() {
         let token = generate(&OsRandom).unwrap();

@@ -18,7 +18,7 @@ fn half_a_gigabyte_is_refused_at_once_and_for_nothing() {
     assert_eq!(memory, 0);
 }
 
-/// R-08, B-20, B-26..B-28: the worst that fits the bound is refused with less than 64 KiB of memory.
+/// R-08, B-20, B-21, B-26..B-28: the worst that fits the bound is refused with less than 64 KiB of memory.
 #[test]
 fn no_token_within_the_bound_takes_much_memory() {
     let filler = "A".repeat(8_000);
@@ -29,6 +29,10 @@ fn no_token_within_the_bound_takes_much_memory() {
         format!("{filler}.AA.AA"),
         format!("AA.{filler}.AA"),
         format!("AA.AA.{filler}"),
+        format!(
+            "{}..AA.{filler}.AA",
+            encode(r#"{"alg":"dir","enc":"A256GCM","zip":"DEF"}"#)
+        ),
         format!(
             "{}.AA.AA",
             encode(format!("{{\"alg\":\"EdDSA\",\"x\":{}}}", "[".repeat(2_000)))

@@ -8,5 +8,6 @@ mod crash;
 mod dropped;
 mod fault;
 mod migration;
+mod secrets;
 mod trail;
 mod workbench;

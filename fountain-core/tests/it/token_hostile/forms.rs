@@ -94,6 +94,18 @@ pub(super) fn about_the_form() -> Vec<Row> {
         format!("{jwe}.{payload}.{payload}.{payload}.{signature}"),
         Reason::TokenMalformed,
     ));
+    // Nothing is decrypted, so nothing is inflated: what the zeroes would come to does not matter.
+    let zipped = encode(json!({"alg": "dir", "enc": "A256GCM", "zip": "DEF"}).to_string());
+    for (bytes, reason) in [
+        (4_096, Reason::TokenMalformed),
+        (1 << 20, Reason::TokenTooLarge),
+    ] {
+        rows.push(row(
+            format!("B-21 JWE of {bytes} zipped bytes"),
+            format!("{zipped}..AAAA.{}.{signature}", encode(vec![0; bytes])),
+            reason,
+        ));
+    }
     for count in ["2147483647", "1200001", "0", "\"1000\""] {
         let pbes2 =
             format!("{{\"alg\":\"PBES2-HS256+A128KW\",\"enc\":\"A128GCM\",\"p2c\":{count}}}");
