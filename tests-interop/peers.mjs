@@ -25,7 +25,12 @@ const jose = await import(pathToFileURL(createRequire(`${given.modules}/`).resol
 
 const ISSUER = 'https://auth.example.com';
 const AUDIENCE = 'orders';
-const ALGORITHMS = ['EdDSA', 'ES256', 'ES384', 'RS256', 'PS256', 'HS256'];
+// Every algorithm of fountain, and jose knows them all.
+const ALGORITHMS = [
+  ...['EdDSA', 'Ed25519', 'ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
+  ...['HS256', 'HS384', 'HS512'],
+];
+const isSymmetric = (alg) => alg.startsWith('HS');
 const REQUIRED = ['iss', 'sub', 'aud', 'client_id', 'jti', 'iat', 'exp'];
 const LEFT_OUT = ['jose: integers beyond 2^53 in private claims: a number of JavaScript does not hold them'];
 
@@ -43,7 +48,7 @@ async function ask(op, request = {}) {
 }
 
 // Counts, and says each disagreement; in a self-test, some of what is expected is wrong on purpose.
-const counts = { passed: 0, failed: 0, planted: 0, noticed: 0, others: 0 };
+const counts = { exchanged: 0, passed: 0, failed: 0, planted: 0, noticed: 0, others: 0 };
 const plant = (expected, wrong) => (given['self-test'] ? wrong(expected) : expected);
 
 function line(what, size, verdict, disagreements) {
@@ -76,6 +81,7 @@ function checkValid(what, claims, results) {
       disagreements.push(`read ${brief(result.claims)} from ${brief(expected[at])}`);
     }
   });
+  counts.exchanged += results.length;
   line(what, claims.length, 'ok', disagreements);
 }
 
@@ -94,12 +100,20 @@ function checkThumbprint(what, ours, theirs) {
   line(`${what}: thumbprint`, 1, 'equal', expected === ours ? [] : [`${ours} and ${expected}`]);
 }
 
+// Fountain has no algorithm that is missing here, and the other way round.
+async function checkAlgorithms() {
+  const expected = new Set(plant(ALGORITHMS, (all) => all.slice(1)));
+  const theirs = new Set((await ask('algorithms')).algorithms);
+  const odd = [...ALGORITHMS, ...theirs].filter((alg) => expected.has(alg) !== theirs.has(alg));
+  line('algorithms of fountain', ALGORITHMS.length, 'listed', [...new Set(odd)]);
+}
+
 // Our tokens, with the key set as it is published, or the shared secret.
 async function oursToPeer(alg, texts, claims, faults) {
   const made = await ask('key', { name: 'ours', alg });
   await ask('key', { name: 'impostor', alg, kid: made.kid });
   let key;
-  if (alg === 'HS256') {
+  if (isSymmetric(alg)) {
     key = Buffer.from(made.secret, 'hex');
   } else {
     // A second key in the set, so that the right one has to be found.
@@ -131,7 +145,7 @@ async function oursToPeer(alg, texts, claims, faults) {
 // The peer's tokens, with the key as the peer writes it.
 async function peerToOurs(alg, claims, faults) {
   const generate = async () => {
-    if (alg === 'HS256') {
+    if (isSymmetric(alg)) {
       const secret = Buffer.from((await ask('key', { name: 'secret', alg })).secret, 'hex');
       return { privateKey: secret, jwk: await jose.exportJWK(secret) };
     }
@@ -142,7 +156,7 @@ async function peerToOurs(alg, claims, faults) {
   const { privateKey, jwk } = await generate();
   const impostorKey = (await generate()).privateKey;
   let kid = 'of-a-peer';
-  if (alg !== 'HS256') {
+  if (!isSymmetric(alg)) {
     kid = await jose.calculateJwkThumbprint(jwk);
     const { thumbprint } = await ask('thumbprint', { alg, jwk: JSON.stringify(jwk) });
     checkThumbprint(`${alg} jose's key, by fountain`, thumbprint, kid);
@@ -165,6 +179,7 @@ async function peerToOurs(alg, claims, faults) {
 
 const pinned = JSON.parse(readFileSync(new URL('package.json', import.meta.url))).dependencies;
 console.log(`peers: jose==${pinned.jose}; seed ${seed}`);
+await checkAlgorithms();
 for (const [at, alg] of ALGORITHMS.entries()) {
   const texts = (await ask('claims', { seed: seed + 1000 + at, count, wide: false })).claims;
   const claims = texts.map((text) => JSON.parse(text));
@@ -177,5 +192,6 @@ LEFT_OUT.forEach((reason) => console.log(`LEFT OUT: ${reason}`));
 if (given['self-test']) {
   console.log(`self-test: ${counts.planted} wrong expectations, ${counts.noticed} noticed, ${counts.others} others`);
 }
+console.log(`${counts.exchanged} tokens of random claims`);
 console.log(`${counts.passed} passed, ${counts.failed} failed`);
 process.exitCode = counts.failed === 0 && counts.passed > 0 ? 0 : 1;

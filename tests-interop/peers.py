@@ -1,33 +1,18 @@
-"""The exchange with the Python peers: PyJWT, joserfc and jwcrypto. See README.md beside this file."""
+"""The exchange with the Python peers, which are in python_peers.py. See README.md beside this file."""
 
 import argparse
 import json
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
-import jwt as pyjwt
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from joserfc import jwk as joserfc_jwk
-from joserfc import jwt as joserfc_jwt
-from joserfc.errors import SecurityWarning
-from joserfc.jwk import JWKRegistry
-from jwcrypto import jwk as jwcrypto_jwk
-from jwcrypto import jwt as jwcrypto_jwt
+from python_peers import PEERS, is_symmetric
 
-ISSUER, AUDIENCE = "https://auth.example.com", "orders"
-ALGORITHMS = ["EdDSA", "ES256", "ES384", "RS256", "PS256", "HS256"]
-REQUIRED = ["iss", "sub", "aud", "client_id", "jti", "iat", "exp"]
-# What a key of each algorithm is, as JWK says it. RSA keys have the least size that is accepted, to be quick.
-KINDS = {
-    "EdDSA": ("OKP", "Ed25519"),
-    "ES256": ("EC", "P-256"),
-    "ES384": ("EC", "P-384"),
-    "RS256": ("RSA", 2048),
-    "PS256": ("RSA", 2048),
-    "HS256": ("oct", 256),
-}
+# Every algorithm of fountain.
+ALGORITHMS = [
+    *["EdDSA", "Ed25519", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
+    *["HS256", "HS384", "HS512"],
+]
 
 
 class Fountain:
@@ -47,105 +32,9 @@ class Fountain:
             raise SystemExit(f"fountain cannot {op}: {answer['error']}")
         return answer
 
-
-# Each peer, used as its documentation says. `verify` gives the claims or raises.
-
-
-class PyJwt:
-    name = "PyJWT"
-    left_out = ["RFC 7638 thumbprints: it computes none"]
-
-    def generate(self, alg):
-        kind, size = KINDS[alg]
-        if kind == "OKP":
-            return ed25519.Ed25519PrivateKey.generate()
-        if kind == "EC":
-            return ec.generate_private_key(ec.SECP256R1() if size == "P-256" else ec.SECP384R1())
-        return rsa.generate_private_key(65537, size)
-
-    def secret(self, secret):
-        return secret
-
-    def jwk(self, alg, key):
-        public = key if alg == "HS256" else key.public_key()
-        return pyjwt.get_algorithm_by_name(alg).to_jwk(public, as_dict=True)
-
-    def thumbprint(self, jwk):
-        return None
-
-    def sign(self, alg, key, kid, claims):
-        return pyjwt.encode(claims, key, algorithm=alg, headers={"typ": "at+jwt", "kid": kid})
-
-    def key_set(self, jwks):
-        return pyjwt.PyJWKSet.from_json(jwks)
-
-    def verify(self, alg, keys, kid, token):
-        key = keys if alg == "HS256" else keys[kid]
-        options = {"require": REQUIRED}
-        return pyjwt.decode(token, key, algorithms=[alg], issuer=ISSUER, audience=AUDIENCE, options=options)
-
-
-class Joserfc:
-    name = "joserfc"
-    left_out = []
-
-    def generate(self, alg):
-        return JWKRegistry.generate_key(*KINDS[alg])
-
-    def secret(self, secret):
-        return joserfc_jwk.OctKey.import_key(secret)
-
-    def jwk(self, alg, key):
-        return key.as_dict(private=alg == "HS256")
-
-    def thumbprint(self, jwk):
-        return JWKRegistry.import_key(jwk).thumbprint()
-
-    def sign(self, alg, key, kid, claims):
-        return joserfc_jwt.encode({"alg": alg, "typ": "at+jwt", "kid": kid}, claims, key, algorithms=[alg])
-
-    def key_set(self, jwks):
-        return joserfc_jwk.KeySet.import_key_set(json.loads(jwks))
-
-    def verify(self, alg, keys, kid, token):
-        read = joserfc_jwt.decode(token, keys, algorithms=[alg])
-        expected = {name: {"essential": True} for name in REQUIRED}
-        expected["iss"]["value"], expected["aud"]["value"] = ISSUER, AUDIENCE
-        joserfc_jwt.JWTClaimsRegistry(**expected).validate(read.claims)
-        return read.claims
-
-
-class JwCrypto:
-    name = "jwcrypto"
-    left_out = []
-
-    def generate(self, alg):
-        kind, size = KINDS[alg]
-        return jwcrypto_jwk.JWK.generate(kty=kind, **({"size": size} if isinstance(size, int) else {"crv": size}))
-
-    def secret(self, secret):
-        return jwcrypto_jwk.JWK(kty="oct", k=pyjwt.utils.base64url_encode(secret).decode())
-
-    def jwk(self, alg, key):
-        return key.export(private_key=alg == "HS256", as_dict=True)
-
-    def thumbprint(self, jwk):
-        return jwcrypto_jwk.JWK(**jwk).thumbprint()
-
-    def sign(self, alg, key, kid, claims):
-        token = jwcrypto_jwt.JWT(header={"alg": alg, "typ": "at+jwt", "kid": kid}, claims=claims, algs=[alg])
-        token.make_signed_token(key)
-        return token.serialize()
-
-    def key_set(self, jwks):
-        return jwcrypto_jwk.JWKSet.from_json(jwks)
-
-    def verify(self, alg, keys, kid, token):
-        # It checks either the dates or the claims that are named, so it is asked twice.
-        options = {"jwt": token, "key": keys, "algs": [alg], "expected_type": "JWS"}
-        jwcrypto_jwt.JWT(**options)
-        expected = {**dict.fromkeys(REQUIRED), "iss": ISSUER, "aud": AUDIENCE}
-        return json.loads(jwcrypto_jwt.JWT(check_claims=expected, **options).claims)
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
 
 
 def same(one, other):
@@ -170,7 +59,7 @@ class Report:
 
     def __init__(self, self_test):
         self.self_test = self_test
-        self.passed = self.failed = self.planted = self.noticed = self.unplanted = 0
+        self.exchanged = self.passed = self.failed = self.planted = self.noticed = self.unplanted = 0
 
     def plant(self, expected, wrong):
         """The expectation, or in a self-test a wrong one in its place."""
@@ -198,6 +87,7 @@ class Report:
             print(f"LEFT OUT: {reason}")
         if self.self_test:
             print(f"self-test: {self.planted} wrong expectations, {self.noticed} noticed, {self.unplanted} others")
+        print(f"{self.exchanged} tokens of random claims")
         print(f"{self.passed} passed, {self.failed} failed", flush=True)
         return self.failed == 0 and self.passed > 0
 
@@ -232,8 +122,8 @@ class Exchange:
         peer, alg, ask = self.peer, self.alg, self.fountain.ask
         made = ask("key", name="ours", alg=alg)
         ask("key", name="impostor", alg=alg, kid=made["kid"])
-        if alg == "HS256":
-            keys = peer.secret(bytes.fromhex(made["secret"]))
+        if is_symmetric(alg):
+            keys = peer.secret(alg, bytes.fromhex(made["secret"]))
         else:
             # A second key in the set, so that the right one has to be found.
             ask("key", name="other", alg="ES256" if alg != "ES256" else "EdDSA")
@@ -258,12 +148,12 @@ class Exchange:
     def peer_to_ours(self):
         peer, alg, ask = self.peer, self.alg, self.fountain.ask
         # Secrets come from fountain: its key is one, made from the operating system's randomness.
-        made = [ask("key", name=name, alg=alg) for name in ("first", "second")] if alg == "HS256" else []
-        secrets = [peer.secret(bytes.fromhex(key["secret"])) for key in made]
+        made = [ask("key", name=name, alg=alg) for name in ("first", "second")] if is_symmetric(alg) else []
+        secrets = [peer.secret(alg, bytes.fromhex(key["secret"])) for key in made]
         key, impostor_key = secrets or [peer.generate(alg), peer.generate(alg)]
         bare = peer.jwk(alg, key)
         kid = "of-a-peer"
-        if alg != "HS256":
+        if not is_symmetric(alg):
             # The key as the peer writes it, without `alg`.
             thumbprint = ask("thumbprint", alg=alg, jwk=json.dumps(bare))["thumbprint"]
             self.check_thumbprint(bare, thumbprint, f"{alg} {peer.name}'s key, by fountain")
@@ -288,6 +178,7 @@ class Exchange:
             return [{**claims[0], "sub": claims[0]["sub"] + "x"}, *claims[1:]]
 
         expected = self.report.plant(self.claims, wrong)
+        self.report.exchanged += len(results)
         self.report.line(what, self.count, "ok", list(compare(expected, results)))
 
     def check_bad(self, what, tokens, impostor, faulty, verify):
@@ -308,6 +199,26 @@ class Exchange:
             self.report.line(f"{what}: thumbprint", 1, "equal", wrong)
 
 
+def check_algorithms(fountain, report):
+    """Fountain has no algorithm that is missing here, and the other way round."""
+    expected = report.plant(ALGORITHMS, lambda all: all[1:])
+    odd = set(expected) ^ set(fountain.ask("algorithms")["algorithms"])
+    report.line("algorithms of fountain", len(ALGORITHMS), "listed", sorted(odd))
+
+
+def check_lacks(report, peer):
+    """The algorithms to exchange, once what it is said to lack is what its own registry lacks: a release that
+    learns one is noticed."""
+    known = [alg for alg in ALGORITHMS if peer.knows(alg)]
+    expected = report.plant(peer.lacks, lambda lacks: lacks ^ {"EdDSA"})
+    report.line(f"{peer.name} knows", len(known), "algorithms", sorted((set(ALGORITHMS) - set(known)) ^ expected))
+    return known
+
+
+def missing(peer):
+    return [f"{alg}: it does not know the algorithm" for alg in ALGORITHMS if not peer.knows(alg)]
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("program", help="fountain's side, built")
@@ -316,17 +227,16 @@ def main():
     arguments.add_argument("--self-test", action="store_true", help="expect some wrong things, which must be noticed")
     given = arguments.parse_args()
     versions = {line.partition("==")[0]: line.strip() for line in Path(__file__).with_name("requirements.txt").open()}
-    peers = [PyJwt(), Joserfc(), JwCrypto()]
-    # joserfc would have `Ed25519` written instead of `EdDSA`, which PyJWT does not know.
-    warnings.simplefilter("ignore", SecurityWarning)
-    print("peers: " + ", ".join(versions[peer.name] for peer in peers) + f"; seed {given.seed}", flush=True)
+    print("peers: " + ", ".join(versions[peer.name] for peer in PEERS) + f"; seed {given.seed}", flush=True)
 
     fountain, report = Fountain(given.program), Report(given.self_test)
-    for at, peer in enumerate(peers):
-        for alg in ALGORITHMS:
+    check_algorithms(fountain, report)
+    for at, peer in enumerate(PEERS):
+        for alg in check_lacks(report, peer):
             seed = given.seed + 100 * at + ALGORITHMS.index(alg)
             Exchange(fountain, report, peer, alg, seed, given.count).run()
-    left_out = [f"{peer.name}: {reason}" for peer in peers for reason in peer.left_out]
+    fountain.end()
+    left_out = [f"{peer.name}: {reason}" for peer in PEERS for reason in [*missing(peer), *peer.left_out]]
     return 0 if report.end(left_out) else 1
 
 

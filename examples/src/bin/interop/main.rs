@@ -5,6 +5,7 @@
 //!
 //! | `op` | takes | answers |
 //! |---|---|---|
+//! | `algorithms` | | `algorithms`: the names of all that fountain has |
 //! | `key` | `name`, `alg`, and `kid` to choose it | `kid`, and `jwk` or `secret` (hexadecimal) |
 //! | `jwks` | `names` | `jwks`: the public keys, as they are published |
 //! | `issue` | `name`, `claims` | `tokens` |
@@ -27,7 +28,7 @@ use fountain_core::signing::{Algorithm, Jwk, Jwks, Kid, SigningKey};
 use fountain_core::token::{
     AccessClaims, KeySet, TokenRules, TokenSigner, TrustedKey, verify_access,
 };
-use fountain_core::{Clock as _, OsRandom, SystemClock};
+use fountain_core::{Clock as _, OsRandom, SecretBytes, SystemClock};
 use serde_json::{Value, json};
 
 use claims::{AUDIENCE, ISSUER};
@@ -51,6 +52,8 @@ fn main() -> io::Result<()> {
 #[derive(Default)]
 struct Side {
     keys: HashMap<String, Key>,
+    /// The numbers of the RSA key of each name: finding new ones for every algorithm takes much of the time.
+    rsa: HashMap<String, SecretBytes>,
 }
 
 struct Key {
@@ -63,6 +66,10 @@ impl Side {
     fn answer(&mut self, line: &str) -> Result<Value, BoxError> {
         let request: Value = serde_json::from_str(line)?;
         match text(&request, "op")? {
+            "algorithms" => {
+                let names: Vec<_> = Algorithm::ALL.iter().map(|known| known.as_str()).collect();
+                Ok(json!({ "algorithms": names }))
+            }
             "key" => self.make(&request),
             "jwks" => self.jwks(&request),
             "issue" => self.issue(&request),
@@ -87,7 +94,8 @@ impl Side {
     }
 
     fn make(&mut self, request: &Value) -> Result<Value, BoxError> {
-        let key = SigningKey::generate(algorithm(request)?, &OsRandom)?;
+        let name = text(request, "name")?;
+        let key = self.signing_key(name, algorithm(request)?)?;
         let given = request.get("kid").and_then(Value::as_str);
         let kid = match (given, key.verifying_key().thumbprint()) {
             (Some(kid), _) => Kid::new(kid)?,
@@ -104,9 +112,21 @@ impl Side {
             json!({ "kid": kid.as_str(), "secret": secret })
         };
         let signer = TokenSigner::new(kid, Arc::new(key));
-        self.keys
-            .insert(text(request, "name")?.to_owned(), Key { signer, jwk });
+        self.keys.insert(name.to_owned(), Key { signer, jwk });
         Ok(answer)
+    }
+
+    /// A new key, except that one name has the same numbers for every algorithm of RSA.
+    fn signing_key(&mut self, name: &str, algorithm: Algorithm) -> Result<SigningKey, BoxError> {
+        if !algorithm.as_str().starts_with(['R', 'P']) {
+            return Ok(SigningKey::generate(algorithm, &OsRandom)?);
+        }
+        if let Some(numbers) = self.rsa.get(name) {
+            return Ok(SigningKey::import(algorithm, numbers)?);
+        }
+        let key = SigningKey::generate(algorithm, &OsRandom)?;
+        self.rsa.insert(name.to_owned(), key.export()?);
+        Ok(key)
     }
 
     fn jwks(&self, request: &Value) -> Result<Value, BoxError> {
