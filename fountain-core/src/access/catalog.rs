@@ -12,6 +12,7 @@ use super::{Authorized, Permission, Role};
 use crate::clock::Timestamp;
 use crate::error::{ConfigError, ConfigErrors, Rejection};
 use crate::identity::{Grants, Principal, Scope};
+use crate::secret::Digest;
 
 mod hierarchy;
 mod pattern;
@@ -51,12 +52,15 @@ const MAX_ROLES: usize = 1_024;
 /// ```
 ///
 /// # Security
-/// A principal's grants and a compiled requirement mean something only together with the catalogue that
-/// made both. Use one catalogue per process.
+/// A principal's grants and a compiled requirement mean something only together with the catalogue that made both, or
+/// one that declares the same permissions in the same order. By another one a principal is permitted nothing: give one
+/// catalogue to everything in a process, other issuers included.
 #[derive(Clone)]
 pub struct RoleCatalog(Arc<Inner>);
 
 struct Inner {
+    /// Tells the numbers of this catalogue from those of another: the same for the same permissions in the same order.
+    id: u64,
     permissions: Vec<Permission>,
     bits: HashMap<Permission, u16, RandomState>,
     index: PatternIndex,
@@ -101,7 +105,7 @@ impl RoleCatalog {
     pub fn describe<'a>(&'a self, grants: &'a Grants) -> impl Iterator<Item = &'a Permission> {
         (0..=u16::MAX)
             .zip(&self.0.permissions)
-            .filter(|(bit, _)| grants.contains(*bit))
+            .filter(|(bit, _)| grants.is_of(self.0.id) && grants.contains(*bit))
             .map(|(_, permission)| permission)
     }
 
@@ -128,7 +132,7 @@ impl RoleCatalog {
                 self.0.index.add_matching(scope, &mut found);
             }
         }
-        Grants::from_words(found)
+        Grants::from_words(self.0.id, found)
     }
 
     /// What a credential permits that may carry roles, scopes, or both.
@@ -176,7 +180,7 @@ impl RoleCatalog {
     /// # Ok::<(), fountain_core::ConfigErrors>(())
     /// ```
     pub fn compile(&self, requirement: &Requirement) -> Result<CompiledRequirement, ConfigError> {
-        CompiledRequirement::new(requirement, |permission| {
+        CompiledRequirement::new(requirement, self.0.id, |permission| {
             self.0.bits.get(permission).copied()
         })
     }
@@ -291,6 +295,7 @@ impl RoleCatalogBuilder {
     pub fn build(self) -> Result<RoleCatalog, ConfigErrors> {
         let mut errors = Vec::new();
         let permissions = declared(&self.permissions, &mut errors);
+        let id = identity(&permissions);
         let bits = (0..=u16::MAX)
             .zip(&permissions)
             .map(|(bit, permission)| (permission.clone(), bit))
@@ -300,7 +305,7 @@ impl RoleCatalogBuilder {
         let by_name = named(&self.roles, &mut errors);
         let mut grants: HashMap<Box<str>, Grants, RandomState> = HashMap::default();
         for role in hierarchy::parents_first(&by_name, &mut errors) {
-            let own = granted(role, &index, &mut errors);
+            let own = granted(role, id, &index, &mut errors);
             let all = role
                 .inherits()
                 .iter()
@@ -310,6 +315,7 @@ impl RoleCatalogBuilder {
         }
 
         let catalog = RoleCatalog(Arc::new(Inner {
+            id,
             permissions,
             bits,
             index,
@@ -389,7 +395,12 @@ fn named<'a>(roles: &'a [Role], errors: &mut Vec<ConfigError>) -> BTreeMap<&'a s
 }
 
 /// What a role grants by itself.
-fn granted(role: &Role, index: &PatternIndex, errors: &mut Vec<ConfigError>) -> Grants {
+fn granted(
+    role: &Role,
+    catalog: u64,
+    index: &PatternIndex,
+    errors: &mut Vec<ConfigError>,
+) -> Grants {
     let mut all = index.none();
     for pattern in role.grants() {
         if Scope::new(pattern).is_err() {
@@ -409,7 +420,19 @@ fn granted(role: &Role, index: &PatternIndex, errors: &mut Vec<ConfigError>) -> 
         }
         all.iter_mut().zip(found).for_each(|(to, from)| *to |= from);
     }
-    Grants::from_words(all)
+    Grants::from_words(catalog, all)
+}
+
+/// A number that two catalogues share when they number the same permissions alike; never zero.
+fn identity(permissions: &[Permission]) -> u64 {
+    // No permission holds a line break.
+    let names: Vec<_> = permissions.iter().map(Permission::as_str).collect();
+    let digest = Digest::of(names.join("\n").as_bytes());
+    let (first, _) = digest
+        .as_bytes()
+        .split_first_chunk()
+        .unwrap_or((&[0; 8], &[]));
+    u64::from_le_bytes(*first) | 1
 }
 
 #[cfg(test)]

@@ -182,6 +182,8 @@ pub trait Require: 'static {
 /// A [`Requirement`] resolved by a [`RoleCatalog`](super::RoleCatalog): made once, checked per request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompiledRequirement {
+    /// Of which catalogue the numbers of the permissions are.
+    catalog: u64,
     permissions: Box<[AnyOf]>,
     scope: Cow<'static, str>,
     credential: Option<CredentialKind>,
@@ -198,9 +200,11 @@ struct AnyOf {
 impl CompiledRequirement {
     pub(super) fn new(
         requirement: &Requirement,
+        catalog: u64,
         bit_of: impl Fn(&str) -> Option<u16>,
     ) -> Result<Self, ConfigError> {
         Ok(Self {
+            catalog,
             permissions: requirement
                 .permissions
                 .iter()
@@ -235,7 +239,8 @@ impl CompiledRequirement {
     ///
     /// The order of the checks, of which the first that fails decides:
     /// 1. permissions: 403 `insufficient_scope`, with the whole requirement's permissions as `scope`,
-    ///    whichever of them are missing. Who may not do a thing is not asked to step up for it.
+    ///    whichever of them are missing. Who may not do a thing is not asked to step up for it. Grants that another
+    ///    catalogue resolved are missing all of them: its numbers mean something else.
     /// 2. the kind of credential: 401 `invalid_token`.
     /// 3. assurance: 401 `insufficient_user_authentication` (RFC 9470), when `acr` is another, when
     ///    `auth_time` is missing, older than `max_age`, or more than 300 s in the future.
@@ -245,7 +250,10 @@ impl CompiledRequirement {
     #[inline]
     pub fn check(&self, principal: &Principal, now: Timestamp) -> Result<(), Rejection> {
         let grants = principal.grants();
-        if !self.permissions.iter().all(|any| any.is_met(grants)) {
+        let permitted = self.permissions.is_empty()
+            || (grants.is_of(self.catalog)
+                && self.permissions.iter().all(|any| any.is_met(grants)));
+        if !permitted {
             return Err(permission_missing(self.scope.clone()));
         }
         if let Some(kind) = self.credential

@@ -162,3 +162,34 @@ fn what_nobody_or_everybody_could_meet_does_not_compile() {
     }
     assert!(catalog().compile(&open().acr("a").acr("a")).is_ok());
 }
+
+/// L-05: the same number is another permission elsewhere.
+#[test]
+fn what_another_catalogue_resolved_permits_nothing_here() {
+    let theirs = RoleCatalog::builder()
+        .permissions(["orders:read", "keys:rotate"])
+        .build()
+        .unwrap();
+    let reader = principal(token(), theirs.resolve_scopes(["orders:read"]));
+    assert!(
+        theirs
+            .compile(&Requirement::permission("orders:read"))
+            .unwrap()
+            .check(&reader, NOW)
+            .is_ok()
+    );
+    for permission in ["keys:rotate", "orders:read"] {
+        assert!(check(&Requirement::permission(permission), &reader).is_err());
+    }
+    assert!(check(&Requirement::authenticated(), &reader).is_ok());
+    assert_eq!(catalog().describe(reader.grants()).count(), 0);
+
+    // Declared alike, it is the same catalogue, whatever its roles.
+    let alike = RoleCatalog::builder()
+        .permissions(["keys:rotate", "orders:read", "orders:write"])
+        .build()
+        .unwrap();
+    let reader = principal(token(), alike.resolve_scopes(["orders:read"]));
+    assert!(check(&Requirement::permission("orders:read"), &reader).is_ok());
+    assert!(check(&Requirement::permission("keys:rotate"), &reader).is_err());
+}
