@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+
+mod access;
+mod api_key;
+mod builder;
+mod error;
+mod fields;
+mod link;
+mod revocation;
+mod script;
+mod server;
+mod signing;
+mod store;
+mod token;
+mod trail;
+mod words;
+
+/// The client that this crate is built on, for the connection to hand in.
+pub use redis;
+
+pub use builder::{OpenError, RedisStoreBuilder};
+pub use store::RedisStore;

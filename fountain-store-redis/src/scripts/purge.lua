@@ -1,0 +1,2 @@
+#!lua flags=allow-oom
+-- Removing gives memory back: it must run when there is none left.

@@ -1,0 +1,2 @@
+record(KEYS[4], ARGV[3], ARGV[4])
+return 1
