@@ -49,6 +49,7 @@ mod pages {
         Tokens = "how-to/tokens.md",
         SigningKeys = "how-to/signing-keys.md",
         Access = "how-to/access.md",
+        Passwords = "how-to/passwords.md",
         OtherIssuers = "how-to/other-issuers.md",
         Axum = "how-to/axum.md",
         Tonic = "how-to/tonic.md",

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use aws_lc_rs::digest;
 
 use crate::error::{Error, ErrorKind};
+use crate::password::HashCost;
 use crate::random::Random;
 use crate::secret::SecretBytes;
 use crate::signing::{Algorithm, KeyError, VerifyingKey};
@@ -97,4 +98,33 @@ pub fn insecure_hmac_key(
     secret: &SecretBytes,
 ) -> Result<VerifyingKey, KeyError> {
     VerifyingKey::from_guessable_secret(algorithm, secret)
+}
+
+/// A cost of hashing that is weaker than OWASP's recommendation, so that a test that hashes is quick. Never hash a real
+/// password at it.
+///
+/// ```
+/// use fountain_core::danger::insecure_hash_cost;
+/// use fountain_core::password::HashCost;
+///
+/// assert!(HashCost::new(64, 1, 1).is_err());
+/// assert!(insecure_hash_cost(64, 1, 1).is_ok());
+/// assert!(insecure_hash_cost(1 << 30, 1, 1).is_err()); // 1 TiB stays refused
+/// # Ok::<(), fountain_core::Error>(())
+/// ```
+///
+/// # Errors
+/// `InvalidInput` when it is more than 256 MiB, 10 passes or 16 lanes, or less than Argon2 can work with.
+pub const fn insecure_hash_cost(
+    memory_kib: u32,
+    passes: u32,
+    lanes: u32,
+) -> Result<HashCost, Error> {
+    match HashCost::within_bounds(memory_kib, passes, lanes) {
+        Some(cost) => Ok(cost),
+        None => Err(Error::invalid(
+            "hash cost",
+            "give at most 262144 KiB, 10 passes and 16 lanes, and 8 KiB or more for each lane",
+        )),
+    }
 }

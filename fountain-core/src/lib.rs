@@ -4,12 +4,16 @@
 //! [`AuditStore`]: audit::AuditStore
 //! [`Authenticator`]: authenticate::Authenticator
 //! [`ChangeFeed`]: change::ChangeFeed
+//! [`FileBlocklist`]: password::FileBlocklist
 //! [`JwksFetch`]: token::JwksFetch
 //! [`KeyEncryption`]: seal::KeyEncryption
 //! [`KeyStore`]: api_key::KeyStore
 //! [`Keyring`]: signing::Keyring
 //! [`LocalKeys`]: seal::LocalKeys
 //! [`MemoryStore`]: memory::MemoryStore
+//! [`PasswordBlocklist`]: password::PasswordBlocklist
+//! [`PasswordRules`]: password::PasswordRules
+//! [`Passwords`]: password::Passwords
 //! [`RefreshTokenStore`]: token::RefreshTokenStore
 //! [`RevocationStore`]: token::RevocationStore
 //! [`RoleCatalog`]: access::RoleCatalog
@@ -18,6 +22,7 @@
 //! [`Subjects`]: access::Subjects
 //! [`TokenPolicy`]: token::TokenPolicy
 //! [`Tokens`]: token::Tokens
+//! [`WordBlocklist`]: password::WordBlocklist
 
 pub mod access;
 pub mod api_key;
@@ -33,6 +38,7 @@ mod json;
 pub mod maintenance;
 pub mod memory;
 pub mod metrics;
+pub mod password;
 mod random;
 pub mod seal;
 mod secret;

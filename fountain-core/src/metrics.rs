@@ -73,6 +73,9 @@ metrics! {
     /// Transitions of signing keys.
     SIGNING_KEY_TRANSITIONS = "fountain_signing_key_transitions_total", Counter, ["action"],
         "Signing keys that were published, activated, removed or revoked by this node";
+    /// Passwords hashed.
+    PASSWORD_HASHES = "fountain_password_hashes_total", Counter, ["outcome"],
+        "Passwords to hash or to verify: hashed, matched, mismatched, busy (refused, the queue was full) or failed";
     /// Requests refused by the tower layers.
     REQUESTS_REFUSED = "fountain_requests_refused_total", Counter, ["reason"],
         "Requests that a layer refused, by reason";

@@ -135,6 +135,8 @@ reasons! {
     StoreUnavailable = "store_unavailable",
     /// A stored record cannot be read.
     StoreCorrupt = "store_corrupt",
+    /// As many passwords wait to be hashed as may.
+    PasswordWorkersBusy = "password_workers_busy",
     /// The decision took longer than its deadline.
     DeadlineExceeded = "deadline_exceeded",
 }
