@@ -50,6 +50,7 @@ mod pages {
         SigningKeys = "how-to/signing-keys.md",
         Access = "how-to/access.md",
         Passwords = "how-to/passwords.md",
+        SecondFactors = "how-to/second-factors.md",
         OtherIssuers = "how-to/other-issuers.md",
         Axum = "how-to/axum.md",
         Tonic = "how-to/tonic.md",

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use aws_lc_rs::digest;
 
 use crate::error::{Error, ErrorKind};
+use crate::otp::OtpSecret;
 use crate::password::HashCost;
 use crate::random::Random;
 use crate::secret::SecretBytes;
@@ -127,4 +128,28 @@ pub const fn insecure_hash_cost(
             "give at most 262144 KiB, 10 passes and 16 lanes, and 8 KiB or more for each lane",
         )),
     }
+}
+
+/// An OTP secret that anybody could guess, such as `12345678901234567890`, which the test vectors of RFC 4226 and RFC 6238
+/// use. Never enrol one.
+///
+/// ```
+/// use fountain_core::SecretBytes;
+/// use fountain_core::danger::insecure_otp_secret;
+/// use fountain_core::otp::{Hotp, OtpSecret};
+///
+/// let published = SecretBytes::new(b"12345678901234567890".to_vec());
+/// assert!(OtpSecret::from_bytes(published.clone()).is_err());
+/// let hotp = Hotp::new(insecure_otp_secret(&published)?);
+/// assert_eq!(hotp.code_at(0).expose(), "755224"); // RFC 4226 appendix D
+/// # Ok::<(), fountain_core::Error>(())
+/// ```
+///
+/// # Errors
+/// `InvalidInput` when it has less than 16 bytes or more than 64.
+///
+/// # Security
+/// For test vectors only.
+pub fn insecure_otp_secret(bytes: &SecretBytes) -> Result<OtpSecret, Error> {
+    OtpSecret::of_length(bytes.clone())
 }

@@ -5,6 +5,7 @@
 //! [`Authenticator`]: authenticate::Authenticator
 //! [`ChangeFeed`]: change::ChangeFeed
 //! [`FileBlocklist`]: password::FileBlocklist
+//! [`Hotp`]: otp::Hotp
 //! [`JwksFetch`]: token::JwksFetch
 //! [`KeyEncryption`]: seal::KeyEncryption
 //! [`KeyStore`]: api_key::KeyStore
@@ -22,7 +23,9 @@
 //! [`Subjects`]: access::Subjects
 //! [`TokenPolicy`]: token::TokenPolicy
 //! [`Tokens`]: token::Tokens
+//! [`Totp`]: otp::Totp
 //! [`WordBlocklist`]: password::WordBlocklist
+//! [`assess`]: otp::assess
 
 pub mod access;
 pub mod api_key;
@@ -38,6 +41,7 @@ mod json;
 pub mod maintenance;
 pub mod memory;
 pub mod metrics;
+pub mod otp;
 pub mod password;
 mod random;
 pub mod seal;
