@@ -18,6 +18,7 @@ pub mod case;
 pub mod group;
 pub mod measure;
 pub mod table;
+pub mod timing;
 pub mod world;
 
 pub use case::{Case, Group, Role, Target};

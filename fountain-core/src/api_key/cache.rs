@@ -85,12 +85,19 @@ impl KeyCache {
         }
         let found = self.keys.get(digest)?;
         let stands = |seen: Seen| self.trust.stamp_of(&[seen.slot]) == seen.stamp;
-        (monotonic < found.until
+        if monotonic < found.until
             && now >= found.not_before
             && now < found.ends_at
             && stands(found.key)
-            && stands(found.owner))
-        .then_some(found)
+            && stands(found.owner)
+        {
+            return Some(found);
+        }
+        // It can never be believed again. Were it kept, a key that was good would be refused more slowly than one that
+        // never was, each time.
+        self.keys
+            .remove_if(digest, |kept| Arc::ptr_eq(kept, &found));
+        None
     }
 
     pub(super) fn remember(&self, digest: Digest, remembered: Remembered) {

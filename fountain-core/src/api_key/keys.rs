@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::cache::{KeyCache, Remembered};
 use super::uses::{self, Uses};
-use super::verify::{KeyVerdict, standing};
+use super::verify::{KeyVerdict, first_cause};
 use super::{ApiKeyRecord, KeyCursor, KeyFormat, KeyId, KeyPage, KeyStore};
 use crate::access::{RoleCatalog, SubjectStore};
 use crate::change::CacheTrust;
@@ -86,10 +86,14 @@ impl ApiKeys {
     /// The order of the checks, of which the first that fails decides:
     /// 1. the form: length, alphabet, brand, environment, checksum. No store is asked for what fails here.
     /// 2. what this node remembers, if the change feed is followed: a hit ends the matter.
-    /// 3. the store's record of the id, and whether its digest is the key's, in constant time. For an unknown id
-    ///    a dummy is compared, so that both take the same time.
-    /// 4. revoked, disabled, not yet valid, expired, superseded.
+    /// 3. the store's record of the id, and whether its digest is the key's, in constant time; then the tenant. For an
+    ///    unknown id a dummy is compared.
+    /// 4. revoked, disabled, not yet valid, expired, superseded: all are looked at, so that the time is the same.
     /// 5. the owner is disabled.
+    ///
+    /// # Security
+    /// The time of a refusal tells who does not have the secret nothing about a key that exists. That an id does not
+    /// exist it does tell: a store that finds nothing answers sooner. Ids are public and of 95 random bits.
     ///
     /// # Errors
     /// `Unavailable` when a store does not answer, `Corrupt` when it holds what cannot be read: nothing is
@@ -123,7 +127,7 @@ impl ApiKeys {
             return None;
         }
         self.format.parse(text).ok()?;
-        let principal = self.recall_digest(cache, &self.digest(text), monotonic)?;
+        let principal = self.recall_digest(cache, &self.digest(text), monotonic, None)?;
         self.outcomes.accepted();
         Some(principal)
     }
@@ -192,23 +196,24 @@ impl ApiKeys {
     ) -> Result<KeyVerdict, Error> {
         // Before the stores are asked: what they answer is at least as new.
         let monotonic = self.clock.monotonic();
+        // Another tenant's key goes on to the store, as every key does that is refused.
         if let Some(cache) = &self.cache
-            && let Some(principal) = self.recall_digest(cache, &digest, monotonic)
+            && let Some(principal) = self.recall_digest(cache, &digest, monotonic, tenant)
         {
-            return Ok(in_tenant(principal, tenant));
+            return Ok(KeyVerdict::Accepted(principal));
         }
         let id = KeyId::new(id)?;
         let key_seen = self.cache.as_ref().map(|cache| cache.see(&id));
         let found = self.store.find(&id).await?;
         let expected = found.as_ref().map_or(NOBODYS, |record| record.digest);
         let is_genuine = expected.matches(&digest);
-        let Some(record) = found
-            .filter(|record| is_genuine && tenant.is_none_or(|tenant| record.tenant == *tenant))
-        else {
+        let now = self.clock.now();
+        let Some(record) = found else {
             return Ok(KeyVerdict::Unknown);
         };
-        let now = self.clock.now();
-        if let Err(refused) = standing(&record, now) {
+        // Who does not have the secret learns nothing about the tenant: it is not looked at then.
+        let is_known = is_genuine && tenant.is_none_or(|tenant| record.tenant == *tenant);
+        if let Some(refused) = first_cause(&record, is_known, now) {
             return Ok(refused);
         }
         let owner = (&record.tenant, &record.owner);
@@ -242,9 +247,13 @@ impl ApiKeys {
         cache: &KeyCache,
         digest: &Digest,
         monotonic: Duration,
+        tenant: Option<&Tenant>,
     ) -> Option<Principal> {
         let now = self.clock.now();
         let remembered = cache.recall(digest, now, monotonic)?;
+        if tenant.is_some_and(|tenant| remembered.principal.tenant() != tenant) {
+            return None;
+        }
         if let Some(cell) = &remembered.last_use {
             uses::see(cell, now);
         }
@@ -284,12 +293,4 @@ fn ends_at(record: &ApiKeyRecord) -> Timestamp {
     record
         .superseded_at
         .map_or(record.expires_at, |at| at.min(record.expires_at))
-}
-
-fn in_tenant(principal: Principal, tenant: Option<&Tenant>) -> KeyVerdict {
-    if tenant.is_none_or(|tenant| principal.tenant() == tenant) {
-        KeyVerdict::Accepted(principal)
-    } else {
-        KeyVerdict::Unknown
-    }
 }

@@ -61,19 +61,34 @@ impl KeyVerdict {
     }
 }
 
-/// Whether a key whose digest was right works at `now`; the refusal when it does not.
-pub(super) fn standing(record: &ApiKeyRecord, now: Timestamp) -> Result<(), KeyVerdict> {
-    if record.revoked_at.is_some() {
-        Err(KeyVerdict::Revoked)
-    } else if record.disabled_at.is_some() {
-        Err(KeyVerdict::Disabled)
-    } else if now < record.not_before {
-        Err(KeyVerdict::NotYetValid)
-    } else if now >= record.expires_at {
-        Err(KeyVerdict::Expired)
-    } else if record.superseded_at.is_some_and(|at| now >= at) {
-        Err(KeyVerdict::Superseded)
-    } else {
-        Ok(())
+/// Why a key is refused at `now`, if it is: the first cause, in the documented order.
+///
+/// Every cause is looked at, whichever is the first, and there is one jump at the end, so that the time that a refusal
+/// takes does not tell its cause.
+pub(super) fn first_cause(
+    record: &ApiKeyRecord,
+    is_known: bool,
+    now: Timestamp,
+) -> Option<KeyVerdict> {
+    let causes = [
+        !is_known,
+        record.revoked_at.is_some(),
+        record.disabled_at.is_some(),
+        now < record.not_before,
+        now >= record.expires_at,
+        now >= record.superseded_at.unwrap_or(Timestamp::MAX),
+    ];
+    let bits = causes
+        .iter()
+        .rev()
+        .fold(0_u8, |bits, cause| (bits << 1) | u8::from(*cause));
+    match bits.trailing_zeros() {
+        0 => Some(KeyVerdict::Unknown),
+        1 => Some(KeyVerdict::Revoked),
+        2 => Some(KeyVerdict::Disabled),
+        3 => Some(KeyVerdict::NotYetValid),
+        4 => Some(KeyVerdict::Expired),
+        5 => Some(KeyVerdict::Superseded),
+        _ => None,
     }
 }

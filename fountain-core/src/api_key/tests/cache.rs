@@ -230,3 +230,41 @@ async fn without_a_feed_nothing_is_remembered() {
         assert!(keys.recall(key.key.expose()).is_none());
     }
 }
+
+/// how often the store is asked would tell in milliseconds what the rest tells in nanoseconds.
+#[tokio::test]
+async fn every_refused_key_asks_the_store_once_whatever_is_remembered() {
+    let bench = bench();
+    let system = Authority::System;
+    let other = Tenant::new("other").unwrap();
+    let revoked = bench.issue(new_key()).await;
+    let expired = bench.issue(new_key().expires_in(DAY)).await;
+    let foreign = bench.keys.issue(system, &other, new_key()).await.unwrap();
+    bench.follow();
+    for key in [&revoked, &expired, &foreign] {
+        assert!(bench.accepts(key).await);
+    }
+    let here = tenant();
+    let revoke = bench.keys.revoke(system, &here, &revoked.record.id);
+    revoke.await.unwrap();
+    bench.clock.advance(DAY);
+    bench.follow();
+    assert!(bench.accepts(&foreign).await);
+    let noted = bench.last_used(&foreign).await;
+
+    let unknown = bench.keys.format().generate("live", &OsRandom).unwrap().1;
+    for key in [&unknown, &revoked.key, &expired.key, &foreign.key] {
+        let before = bench.store.calls();
+        let verdict = bench.keys.verify_in(&here, key.expose()).await.unwrap();
+        assert!(verdict.reason().is_some());
+        assert_eq!(bench.store.calls(), before + 1, "{verdict:?}");
+    }
+    assert_eq!(
+        bench.last_used(&foreign).await,
+        noted,
+        "a refusal is no use"
+    );
+    // What cannot be believed again is not kept.
+    let shown = format!("{:?}", bench.keys);
+    assert!(shown.contains("KeyCache(1)"), "only the other tenant's");
+}
