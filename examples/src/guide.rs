@@ -57,6 +57,7 @@ mod pages {
         OwnStore = "how-to/store.md",
         Sealing = "how-to/sealing.md",
         Maintenance = "how-to/maintenance.md",
+        Postgres = "operations/postgres.md",
         FirstStart = "operations/first-start.md",
         KeyEncryption = "operations/key-encryption.md",
         Emergency = "operations/emergency.md",

@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+
+mod access;
+mod api_key;
+mod bell;
+mod builder;
+mod carried;
+mod error;
+mod link;
+mod listener;
+mod migration;
+mod revocation;
+mod signing;
+mod sql;
+mod store;
+mod token;
+mod trail;
+
+pub use builder::PostgresStoreBuilder;
+pub use carried::Carried;
+pub use listener::ChangeListener;
+pub use migration::{MIGRATIONS, Migration};
+pub use store::PostgresStore;
