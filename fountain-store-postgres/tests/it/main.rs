@@ -17,4 +17,5 @@ mod pgbouncer;
 mod race;
 mod roles;
 mod server;
+mod standby;
 mod workbench;
