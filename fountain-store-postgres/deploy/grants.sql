@@ -5,10 +5,12 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA fountain FROM PUBLIC, fountain_app, founta
 
 GRANT SELECT ON fountain.schema TO fountain_app, fountain_reader;
 
--- The application. The tokens of a family go with it, by the foreign key.
-GRANT SELECT, INSERT, UPDATE, DELETE ON fountain.api_keys, fountain.families, fountain.revocations TO fountain_app;
+-- The application.
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON fountain.api_keys, fountain.families, fountain.refresh_tokens, fountain.revocations
+    TO fountain_app;
 GRANT SELECT, INSERT, UPDATE
-    ON fountain.key_rings, fountain.signing_keys, fountain.refresh_tokens, fountain.subjects, fountain.kept_roles
+    ON fountain.key_rings, fountain.signing_keys, fountain.subjects, fountain.kept_roles
     TO fountain_app;
 GRANT SELECT, INSERT, DELETE ON fountain.subject_roles TO fountain_app;
 -- The trail is added to, never changed; the feed is read through its function.

@@ -240,10 +240,7 @@ impl RefreshTokenStore for PostgresStore {
 
     async fn purge(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
         let delete = Statement::new(
-            "DELETE FROM fountain.families WHERE id IN (
-                 SELECT id FROM fountain.families WHERE expires_at < $1 ORDER BY expires_at LIMIT $2
-                 FOR UPDATE SKIP LOCKED)
-             RETURNING 1",
+            "SELECT 1 FROM fountain.purge_families($1, $2) AS gone, generate_series(1, gone)",
         );
         self.purge_in_batches(limit, delete.time(before)).await
     }

@@ -192,3 +192,43 @@ async fn a_revocation_that_is_made_stricter_while_it_is_purged_stands() {
         assert!(store.is_revoked(asked).await.unwrap());
     }
 }
+
+/// A family that is purged while its token is used goes with every token of it, the new one included.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_family_that_is_purged_while_it_is_used_leaves_no_token_behind() {
+    let bench = Workbench::new().await;
+    let store = patient(&bench).await;
+    let tenant = Tenant::default();
+    for _ in 0..200 {
+        let family = bench.fixtures.family(&tenant);
+        let first = bench.fixtures.refresh_token();
+        let event = bench.fixtures.event(&tenant, AuditAction::TokenIssued);
+        let attempt = bench.fixtures.use_of(&family, first.digest);
+        let after = family.expires_at + Duration::from_secs(1);
+        RefreshTokenStore::insert(&store, family, first, event)
+            .await
+            .unwrap();
+        let (used, purged) = tokio::join!(
+            tokio::spawn({
+                let store = store.clone();
+                async move { store.use_token(attempt).await }
+            }),
+            tokio::spawn({
+                let store = store.clone();
+                async move { RefreshTokenStore::purge(&store, after, 1_000).await }
+            })
+        );
+        let outcome = used.unwrap().unwrap();
+        assert!(
+            matches!(
+                outcome,
+                RefreshOutcome::Rotated { .. } | RefreshOutcome::Unknown
+            ),
+            "{outcome:?}"
+        );
+        purged.unwrap().unwrap();
+    }
+    let orphans = "SELECT count(*) FROM fountain.refresh_tokens AS token
+                   WHERE NOT EXISTS (SELECT FROM fountain.families AS family WHERE family.id = token.family)";
+    assert_eq!(number(&mut bench.beside().await, orphans).await, 0);
+}
