@@ -1,5 +1,7 @@
 //! The operations.
 
+mod otp;
+mod password;
 mod permission;
 mod recall;
 mod request;
@@ -37,6 +39,9 @@ pub fn all(quick: bool) -> Vec<Entry> {
         ("API key seen before", recall::api_key),
         ("API key with a bad checksum", recall::bad_checksum),
         ("permission check", permission::check),
+        ("TOTP check, right", otp::hit),
+        ("TOTP check, wrong", otp::miss),
+        ("Argon2id, 19 MiB, 2 passes", password::verify),
         ("request, token seen before", request::token_seen_before),
         ("request, API key seen before", request::api_key_seen_before),
     ]

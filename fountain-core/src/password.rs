@@ -1,7 +1,7 @@
 //! Passwords: what may be one, how it is hashed, and by whom (R-76).
 //!
 //! [`Passwords`] hashes and verifies by Argon2id (RFC 9106) on workers of its own, so that no request's thread ever
-//! waits for 14 ms of arithmetic. At most as many run at once as there are workers, each in memory that it keeps; at most
+//! spends tens of milliseconds on one. At most as many run at once as there are workers, each in memory that it keeps; at most
 //! so many wait as the queue is long, and who comes after that is refused with 503, at once.
 //!
 //! ```

@@ -5,10 +5,11 @@ use zeroize::Zeroize;
 
 use super::cost::HashCost;
 
-/// A worker's memory. It is kept between passwords, since fresh memory costs as much time again as hashing in it does.
+/// A worker's memory. It is kept between passwords, since fresh memory is a page fault for each 4 KiB, which can take as
+/// long again as hashing does.
 ///
 /// It is wiped when the worker ends and where it is given back, not between two passwords: the next one overwrites it
-/// before it reads it, and what is left in between is worth no more than the stored tag to who can read it.
+/// before it reads it, and a guess held against what is left in between takes a pass over as much memory all the same.
 #[derive(Default)]
 pub(super) struct Blocks(Vec<Block>);
 
