@@ -1,4 +1,5 @@
-//! Fountain's side of the exchange with other implementations of JWT and JWK: see `tests-interop/README.md`.
+//! Fountain's side of the exchange with other implementations of JWT, JWK, TOTP and HOTP: see
+//! `tests-interop/README.md`.
 //!
 //! One JSON request a line on standard input, one JSON answer a line on standard output. A request that cannot be
 //! carried out is answered with `error`, so that the other side fails with a reason instead of waiting.
@@ -14,10 +15,15 @@
 //! | `claims` | `seed`, `count`, `wide` | `claims`: random, good now |
 //! | `faults` | | `faults`: claims that nobody may accept, each with its `name` |
 //! | `tamper` | `tokens`, two of one key | `tokens`: what became of the first one, each with its `name` |
+//! | `otp-uri` | `secret`, `algorithm`, `digits`, `period` or `counter`, `issuer`, `account` | `uri` |
+//! | `otp-read` | `uri` | what `otp-uri` takes |
+//! | `otp-codes` | `uri`, `at`: seconds or counters | `codes` |
+//! | `otp-verify` | `uri`, `pairs` of seconds or counter and code | `results`: whether each is accepted |
 //!
 //! Claims and keys travel as JSON texts inside the JSON, so that nobody rewrites them on the way.
 
 mod claims;
+mod otp;
 mod seeded;
 
 use std::collections::HashMap;
@@ -89,6 +95,10 @@ impl Side {
                 }
                 _ => Err("`tokens` are not two".into()),
             },
+            "otp-uri" => otp::uri(&request),
+            "otp-read" => otp::read(&request),
+            "otp-codes" => otp::codes(&request),
+            "otp-verify" => otp::verify(&request),
             op => Err(format!("no such op: {op}").into()),
         }
     }
