@@ -13,6 +13,9 @@ pub mod claims;
 pub mod header;
 pub mod jwk;
 pub mod jwks;
+pub mod otp;
+pub mod otpauth;
+pub mod password_hash;
 pub mod sealed;
 pub mod signed;
 pub mod token;
@@ -43,6 +46,9 @@ pub const TARGETS: &[Target] = &[
     ("header", header::seeds),
     ("jwk", jwk::seeds),
     ("jwks", jwks::seeds),
+    ("otp", otp::seeds),
+    ("otpauth", otpauth::seeds),
+    ("password_hash", password_hash::seeds),
     ("sealed", sealed::seeds),
     ("signed", signed::seeds),
     ("token", token::seeds),
