@@ -25,6 +25,8 @@ macro_rules! __cases {
                 key_store_a_insert_stores_the_record_as_given,
                 key_store_a_an_id_that_exists_in_any_tenant_is_not_stored_again,
                 key_store_a_of_parallel_inserts_of_one_id_exactly_one_is_stored,
+                key_store_a_a_digest_that_exists_in_any_tenant_is_not_stored_again,
+                key_store_a_of_parallel_inserts_of_one_digest_exactly_one_is_stored,
                 key_store_b_find_knows_every_tenant_and_find_in_only_the_named_one,
                 key_store_b_ids_that_differ_only_in_case_are_different_keys,
                 key_store_b_hostile_owners_and_names_come_back_as_given,
@@ -38,6 +40,8 @@ macro_rules! __cases {
                 key_store_d_of_parallel_rotations_exactly_one_wins,
                 key_store_d_a_second_rotation_names_the_key_that_stands,
                 key_store_d_nothing_happens_when_the_successors_id_exists,
+                key_store_d_nothing_happens_when_the_successors_digest_exists,
+                key_store_d_of_parallel_rotations_to_one_digest_exactly_one_wins,
                 key_store_e_rotate_refuses_a_key_from_the_microsecond_of_its_expiry_on,
                 key_store_e_rotate_refuses_a_revoked_and_a_disabled_key,
                 key_store_e_the_checks_of_rotate_come_in_order,
@@ -58,6 +62,10 @@ macro_rules! __cases {
                 key_store_i_a_dropped_purge_leaves_each_key_whole_or_gone,
                 key_store_j_another_tenants_key_is_not_found,
                 key_store_k_a_successor_of_another_tenant_is_a_conflict_whatever_else_stands,
+                key_store_l_find_by_digest_knows_every_tenant_and_exactly_this_digest,
+                key_store_l_a_key_is_found_by_its_digest_whatever_its_state,
+                key_store_l_of_a_rotation_each_key_is_found_by_its_own_digest,
+                key_store_l_a_purged_key_is_not_found_by_its_digest_which_is_free_again,
             ]
             signing_key_store: [
                 signing_key_store_a_an_issuer_without_keys_has_an_empty_ring_at_generation_zero,

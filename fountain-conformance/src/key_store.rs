@@ -7,11 +7,13 @@ use crate::context::{Context, Stores};
 use crate::fixtures::NOW;
 use crate::mutation;
 
+mod digests;
 mod ends;
 mod lookup;
 mod pages;
 mod rotation;
 
+pub(crate) use digests::*;
 pub(crate) use ends::*;
 pub(crate) use lookup::*;
 pub(crate) use pages::*;
@@ -50,13 +52,16 @@ async fn stored(cx: &Context, s: &Stores) -> ApiKeyRecord {
     record
 }
 
-/// The record that stands.
+/// The record that stands, which is the same by its id and by its digest.
 async fn standing(s: &Stores, record: &ApiKeyRecord) -> ApiKeyRecord {
-    s.keys
-        .find(&record.id)
-        .await
-        .unwrap()
-        .expect("a stored key is found")
+    let found = s.keys.find(&record.id).await.unwrap();
+    assert_eq!(by_digest(s, record).await, found, "by digest, and by id");
+    found.expect("a stored key is found")
+}
+
+/// What is found by the record's digest.
+async fn by_digest(s: &Stores, record: &ApiKeyRecord) -> Option<ApiKeyRecord> {
+    s.keys.find_by_digest(&record.digest).await.unwrap()
 }
 
 async fn revoke(cx: &Context, s: &Stores, record: &ApiKeyRecord) -> KeyChangeOutcome {

@@ -97,6 +97,7 @@ async fn fresh_pair(cx: &Context) -> (Stores, Stores) {
 #[derive(Debug, Default, PartialEq)]
 struct View {
     keys: Vec<Option<ApiKeyRecord>>,
+    keys_by_digest: Vec<Option<ApiKeyRecord>>,
     pages: Vec<KeyPage>,
     rings: Vec<KeyRing>,
     tokens: Vec<Option<(RefreshFamily, bool)>>,
@@ -110,6 +111,10 @@ impl View {
     /// Part by part, so that a difference can be read.
     fn assert_eq(&self, expected: &Self, when: &str) {
         assert_eq!(self.keys, expected.keys, "keys {when}");
+        assert_eq!(
+            self.keys_by_digest, expected.keys_by_digest,
+            "keys by digest {when}"
+        );
         assert_eq!(self.pages, expected.pages, "pages of keys {when}");
         assert_eq!(self.rings, expected.rings, "rings {when}");
         assert_eq!(self.tokens, expected.tokens, "refresh tokens {when}");
@@ -128,6 +133,10 @@ impl View {
                 "recorded twice, or by nobody: {event:?}"
             );
         }
+        let by_id: BTreeSet<_> = self.keys.iter().flatten().map(|key| &key.id).collect();
+        let by_digest = self.keys_by_digest.iter().flatten();
+        let by_digest: BTreeSet<_> = by_digest.map(|key| &key.id).collect();
+        assert_eq!(by_digest, by_id, "keys by digest, and keys by id");
         for (tenant, pages) in walk.tenants.iter().zip(self.pages.chunks(LIMITS.len())) {
             let found = self
                 .keys
@@ -177,6 +186,10 @@ impl Observer {
         let mut view = View::default();
         for id in &walk.keys {
             view.keys.push(s.keys.find(id).await.unwrap());
+        }
+        for digest in &walk.key_digests {
+            let found = s.keys.find_by_digest(digest).await.unwrap();
+            view.keys_by_digest.push(found);
         }
         for tenant in &walk.tenants {
             for limit in LIMITS {
@@ -247,6 +260,8 @@ mod tests {
         for answer in [
             "Key Inserted",
             "Key AlreadyPresent",
+            "FoundKey Some",
+            "FoundKey None",
             "Rotate Rotated",
             "Rotate AlreadyRotated",
             "Rotate NotActive",

@@ -43,6 +43,8 @@ CREATE TABLE fountain.api_keys (
     -- From when on the key is of no use any more.
     ends_at       bigint NOT NULL GENERATED ALWAYS AS (least(expires_at, superseded_at, revoked_at)) STORED
 );
+-- A key is verified by its digest, so two cannot share one.
+CREATE UNIQUE INDEX api_keys_by_digest ON fountain.api_keys (digest);
 CREATE INDEX api_keys_by_tenant ON fountain.api_keys (tenant, created_at, id);
 CREATE INDEX api_keys_by_end ON fountain.api_keys (ends_at);
 

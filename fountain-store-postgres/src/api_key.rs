@@ -4,7 +4,7 @@ use fountain_core::api_key::{
     RotateKeyOutcome,
 };
 use fountain_core::audit::AuditEvent;
-use fountain_core::{StoreError, StoreErrorKind, Tenant, Timestamp};
+use fountain_core::{Digest, StoreError, StoreErrorKind, Tenant, Timestamp};
 use sqlx::postgres::PgRow;
 
 use crate::error::corrupt;
@@ -25,7 +25,7 @@ macro_rules! columns {
     };
 }
 
-/// Inserts the record of the first 19 arguments, unless its id exists, for each row of what follows.
+/// Inserts the record of the first 19 arguments, unless its id or its digest exists, for each row of what follows.
 macro_rules! insert_from {
     ($source:literal) => {
         concat!(
@@ -36,7 +36,7 @@ macro_rules! insert_from {
              SELECT $1, $2, $3, $4, $5, $6, $7::json, $8, $9, $10::json, $11, $12, $13, $14, $15::json, $16, $17, $18,
                     $19 ",
             $source,
-            " ON CONFLICT (id) DO NOTHING RETURNING id"
+            " ON CONFLICT DO NOTHING RETURNING id"
         )
     };
 }
@@ -175,6 +175,12 @@ impl KeyStore for PostgresStore {
         found.first().map(decode).transpose()
     }
 
+    async fn find_by_digest(&self, digest: &Digest) -> Result<Option<ApiKeyRecord>, StoreError> {
+        let select = Statement::look_up(on_primary!(concat!(columns!(), "WHERE digest = $1"), ""));
+        let found = self.look_up(select.digest(digest)).await?;
+        found.first().map(decode).transpose()
+    }
+
     async fn find_in(
         &self,
         tenant: &Tenant,
@@ -236,7 +242,7 @@ impl KeyStore for PostgresStore {
             return Err(StoreErrorKind::Conflict.into());
         }
         // Everything that is judged is in the one row that is locked first, so that it is its newest version; the
-        // successor's id is judged by the index. `replaced` looks for the row as of the statement's begin and
+        // successor's id and digest are judged by their indexes. `replaced` looks for the row as of the statement's begin and
         // follows it to that version.
         let rotate = Statement::new(concat!(
             "WITH found AS MATERIALIZED (

@@ -4,15 +4,23 @@ use fountain_core::api_key::{
     RotateKeyOutcome,
 };
 use fountain_core::audit::AuditEvent;
-use fountain_core::{StoreError, StoreErrorKind, Tenant, Timestamp};
+use fountain_core::{Digest, StoreError, StoreErrorKind, Tenant, Timestamp};
 
-use crate::error::unexpected;
+use crate::error::{corrupt, unexpected};
 use crate::fields::{Line, bytes, bytes_option, count, list, next, text};
 use crate::script::{self, Table, json};
 use crate::store::{LONGEST_PAGE, RedisStore};
-use crate::words::{NONE, time, time_option};
+use crate::words::{NONE, digest, time, time_option};
 
 const TABLE: &str = "api_keys";
+
+/// What every script that adds or removes a key is given.
+const ALL_TABLES: [Table; 4] = [
+    Table::ApiKeys,
+    Table::ApiKeyPages,
+    Table::ApiKeyEnds,
+    Table::ApiKeyDigests,
+];
 
 /// How many uses one step notes: everybody else waits for it.
 const USES_IN_A_STEP: usize = 500;
@@ -20,7 +28,7 @@ const USES_IN_A_STEP: usize = 500;
 /// The line of a record: what scripts decide on, and all of it as JSON.
 fn encode(record: &ApiKeyRecord) -> Result<String, StoreError> {
     Ok(format!(
-        "{} {} {} {} {} {} {} {} {}",
+        "{} {} {} {} {} {} {} {} {} {}",
         record.tenant,
         time(record.created_at),
         time(record.expires_at),
@@ -29,6 +37,7 @@ fn encode(record: &ApiKeyRecord) -> Result<String, StoreError> {
         time_option(record.superseded_at),
         record.successor.as_ref().map_or(NONE, KeyId::as_str),
         time_option(record.last_used_at),
+        digest(&record.digest),
         json(record)?
     ))
 }
@@ -51,9 +60,11 @@ fn decode(id: &KeyId, line: &[u8]) -> Result<ApiKeyRecord, StoreError> {
         }
     };
     let last_used_at = line.time_option("last_used_at")?;
+    let its_digest = line.word("digest")?;
     let record: ApiKeyRecord = line.json("record")?;
     let agree = record.id == *id
         && record.tenant == tenant
+        && digest(&record.digest) == its_digest
         && record.created_at == created_at
         && record.expires_at == expires_at;
     line.agree("record", agree)?;
@@ -119,8 +130,9 @@ impl KeyStore for RedisStore {
         let answer = self
             .call(&script::KEY_INSERT)
             .change(&event)?
-            .tables([Table::ApiKeys, Table::ApiKeyPages, Table::ApiKeyEnds])
+            .tables(ALL_TABLES)
             .text(record.id.as_str())
+            .text(digest(&record.digest))
             .text(encode(&record)?)
             .write()
             .await?;
@@ -139,6 +151,26 @@ impl KeyStore for RedisStore {
             .await?;
         let line = bytes_option(answer)?;
         line.map(|line| decode(id, &line)).transpose()
+    }
+
+    async fn find_by_digest(&self, sought: &Digest) -> Result<Option<ApiKeyRecord>, StoreError> {
+        let answer = self
+            .call(&script::KEY_FIND_BY_DIGEST)
+            .tables([Table::ApiKeys, Table::ApiKeyDigests])
+            .text(digest(sought))
+            .read()
+            .await?;
+        let mut parts = list(answer)?.into_iter();
+        let Some(id) = parts.next() else {
+            return Ok(None);
+        };
+        let id = Line::new(TABLE, &bytes(id)?)?.parsed("id")?;
+        let record = decode(&id, &bytes(next(&mut parts)?)?)?;
+        if record.digest == *sought {
+            Ok(Some(record))
+        } else {
+            Err(corrupt(TABLE, "digest"))
+        }
     }
 
     async fn find_in(
@@ -202,10 +234,11 @@ impl KeyStore for RedisStore {
         let answer = self
             .call(&script::KEY_ROTATE)
             .change(&event)?
-            .tables([Table::ApiKeys, Table::ApiKeyPages, Table::ApiKeyEnds])
+            .tables(ALL_TABLES)
             .text(tenant.as_str())
             .text(id.as_str())
             .text(successor.id.as_str())
+            .text(digest(&successor.digest))
             .text(encode(&successor)?)
             .text(time(superseded_at))
             .text(time(now))
@@ -276,7 +309,7 @@ impl KeyStore for RedisStore {
         self.purge_in_batches(limit, |store, batch| {
             store
                 .call(&script::KEY_PURGE)
-                .tables([Table::ApiKeys, Table::ApiKeyPages, Table::ApiKeyEnds])
+                .tables(ALL_TABLES)
                 .text(time(before))
                 .text(batch.to_string())
         })

@@ -53,6 +53,7 @@ scripts! {
     AUDIT_PAGE = "read" "common" "audit_page";
     KEY_INSERT = "change" "common" "trail" "api_key" "api_key_insert";
     KEY_FIND = "read" "common" "api_key_find";
+    KEY_FIND_BY_DIGEST = "read" "common" "api_key_find_by_digest";
     KEY_PAGE = "read" "common" "api_key_page";
     KEY_ROTATE = "change" "common" "trail" "api_key" "api_key_rotate";
     KEY_CHANGE = "change" "common" "trail" "api_key" "api_key_change";
@@ -83,6 +84,7 @@ pub(crate) enum Table {
     ApiKeys,
     ApiKeyPages,
     ApiKeyEnds,
+    ApiKeyDigests,
     SigningKeys,
     Families,
     FamilyEnds,
@@ -103,6 +105,7 @@ impl Table {
             Self::ApiKeys => "api_keys",
             Self::ApiKeyPages => "api_keys:pages",
             Self::ApiKeyEnds => "api_keys:ends",
+            Self::ApiKeyDigests => "api_keys:digests",
             Self::SigningKeys => "signing_keys",
             Self::Families => "families",
             Self::FamilyEnds => "families:ends",

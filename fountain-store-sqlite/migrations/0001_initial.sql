@@ -35,6 +35,8 @@ CREATE TABLE fountain_api_keys (
         min(expires_at, coalesce(superseded_at, expires_at), coalesce(revoked_at, expires_at))
     ) VIRTUAL
 ) STRICT, WITHOUT ROWID;
+-- A key is verified by its digest, so two cannot share one.
+CREATE UNIQUE INDEX fountain_api_keys_by_digest ON fountain_api_keys (digest);
 CREATE INDEX fountain_api_keys_by_tenant ON fountain_api_keys (tenant, created_at, id);
 CREATE INDEX fountain_api_keys_by_end ON fountain_api_keys (ends_at);
 

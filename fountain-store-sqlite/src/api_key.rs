@@ -5,7 +5,7 @@ use fountain_core::api_key::{
 };
 use fountain_core::audit::AuditEvent;
 use fountain_core::change::Change;
-use fountain_core::{StoreError, StoreErrorKind, Tenant, Timestamp};
+use fountain_core::{Digest, StoreError, StoreErrorKind, Tenant, Timestamp};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::error::corrupt;
@@ -62,7 +62,7 @@ fn decode_cursor(row: &SqliteRow) -> Result<KeyCursor, StoreError> {
     })
 }
 
-/// Inserts a record unless its id exists; whether it did.
+/// Inserts a record unless its id or its digest exists; whether it did.
 async fn add(connection: &mut SqliteConnection, record: &ApiKeyRecord) -> Result<bool, StoreError> {
     let insert = query(
         "INSERT INTO fountain_api_keys (
@@ -70,7 +70,7 @@ async fn add(connection: &mut SqliteConnection, record: &ApiKeyRecord) -> Result
              not_before, expires_at, disabled_at, revoked_at, rotation, predecessor, successor,
              superseded_at, last_used_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
-         ON CONFLICT (id) DO NOTHING",
+         ON CONFLICT DO NOTHING",
     )
     .bind(record.id.as_str())
     .bind(record.tenant.as_str())
@@ -182,6 +182,12 @@ impl KeyStore for SqliteStore {
 
     async fn find(&self, id: &KeyId) -> Result<Option<ApiKeyRecord>, StoreError> {
         let select = query(select!("WHERE id = ?1")).bind(id.as_str());
+        let found = self.readers().row(select).await?;
+        found.as_ref().map(decode).transpose()
+    }
+
+    async fn find_by_digest(&self, digest: &Digest) -> Result<Option<ApiKeyRecord>, StoreError> {
+        let select = query(select!("WHERE digest = ?1")).bind(digest.as_bytes().as_slice());
         let found = self.readers().row(select).await?;
         found.as_ref().map(decode).transpose()
     }

@@ -237,11 +237,20 @@ pub(crate) async fn key_store_i_a_dropped_purge_leaves_each_key_whole_or_gone(cx
             let late = s.keys.find(&record.id).await.unwrap().is_some();
             assert!(early || !listed, "a key that is not found is on a page");
             assert!(listed || !late, "a key that is found is on no page");
+            let by_digest = s.keys.find_by_digest(&record.digest).await.unwrap();
+            let still = s.keys.find(&record.id).await.unwrap().is_some();
+            assert!(late || by_digest.is_none(), "found by its digest alone");
+            assert!(by_digest.is_some() || !still, "found by its id alone");
         }
         s.keys.purge(NOW, 1000).await.unwrap();
         for record in &ended {
             assert_eq!(
                 s.keys.find(&record.id).await.unwrap(),
+                None,
+                "after {polls} polls"
+            );
+            assert_eq!(
+                s.keys.find_by_digest(&record.digest).await.unwrap(),
                 None,
                 "after {polls} polls"
             );

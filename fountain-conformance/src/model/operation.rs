@@ -13,7 +13,7 @@ use fountain_core::signing::{KeyTransition, TransitionOutcome};
 use fountain_core::token::{
     RefreshFamily, RefreshOutcome, RefreshTokenRecord, RefreshUse, Revocation, RevokeOutcome,
 };
-use fountain_core::{StoreError, StoreErrorKind, Subject, Tenant, Timestamp};
+use fountain_core::{Digest, StoreError, StoreErrorKind, Subject, Tenant, Timestamp};
 
 use crate::context::Stores;
 
@@ -41,6 +41,7 @@ pub(crate) enum Operation {
     ChangeKey(Tenant, KeyId, KeyChange, Timestamp, AuditEvent),
     UseKeys(Vec<(KeyId, Timestamp)>),
     PurgeKeys(Timestamp),
+    FindKey(Digest),
     /// Expects the generation that stands, or one that many before it (of an empty ring: after it).
     Apply(Issuer, u64, KeyTransition, Timestamp, AuditEvent),
     InsertFamily(RefreshFamily, RefreshTokenRecord, AuditEvent),
@@ -66,6 +67,7 @@ pub(crate) enum Operation {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Key(InsertKeyOutcome),
+    FoundKey(Option<Box<ApiKeyRecord>>),
     Rotate(RotateKeyOutcome),
     KeyChange(KeyChangeOutcome),
     Transition(TransitionOutcome),
@@ -142,6 +144,7 @@ impl Operation {
             }
             Self::UseKeys(_)
             | Self::PurgeKeys(_)
+            | Self::FindKey(_)
             | Self::PurgeFamilies(_)
             | Self::PurgeRevocations(_) => Vec::new(),
         }
@@ -154,7 +157,8 @@ impl Operation {
             | Self::RotateKey(..)
             | Self::ChangeKey(..)
             | Self::UseKeys(..)
-            | Self::PurgeKeys(..) => self.run_on_keys(s).await,
+            | Self::PurgeKeys(..)
+            | Self::FindKey(_) => self.run_on_keys(s).await,
             Self::InsertFamily(..)
             | Self::UseToken(..)
             | Self::RevokeFamily(..)
@@ -234,6 +238,10 @@ impl Operation {
             }
             Self::PurgeKeys(before) => {
                 Answer::silent(Outcome::Count(s.keys.purge(*before, ALL).await.unwrap()))
+            }
+            Self::FindKey(digest) => {
+                let found = s.keys.find_by_digest(digest).await.unwrap();
+                Answer::silent(Outcome::FoundKey(found.map(Box::new)))
             }
             _ => unreachable!("only calls about keys come here"),
         }

@@ -25,6 +25,7 @@ pub(crate) struct Walk {
     pub(super) tenants: Vec<Tenant>,
     pub(super) subjects: Vec<Subject>,
     pub(super) keys: Vec<KeyId>,
+    pub(super) key_digests: Vec<Digest>,
     pub(super) issuers: Vec<Issuer>,
     kids: Vec<Kid>,
     families: Vec<FamilyId>,
@@ -44,6 +45,7 @@ impl Walk {
             tenants: some(2, || f.tenant()),
             subjects: some(3, || f.subject()),
             keys: some(5, || f.key_id()),
+            key_digests: some(8, || f.digest()),
             issuers: some(2, || f.issuer()),
             kids: some(4, || f.kid()),
             families: some(3, || f.family_id()),
@@ -127,7 +129,7 @@ impl Walk {
     fn operation(&self) -> Operation {
         let tenant = self.any_tenant();
         let event = self.event(&tenant);
-        match self.f.below(40) {
+        match self.f.below(41) {
             0..4 => Operation::InsertKey(self.key(&tenant), event),
             4..7 => {
                 let its_tenant = self.seldom_another(&self.tenants, &tenant);
@@ -145,6 +147,7 @@ impl Walk {
             }
             9 => Operation::UseKeys(some(3, || (self.pick(&self.keys), self.time()))),
             10 => self.purge(),
+            39 => Operation::FindKey(self.pick(&self.key_digests)),
             11..16 => {
                 let behind = u64::from(self.one_in(8));
                 let issuer = self.issuers[usize::from(self.one_in(5))].clone();
@@ -200,6 +203,7 @@ impl Walk {
     fn key(&self, tenant: &Tenant) -> ApiKeyRecord {
         ApiKeyRecord {
             id: self.pick(&self.keys),
+            digest: self.pick(&self.key_digests),
             owner: self.pick(&self.subjects),
             created_at: self.time(),
             expires_at: self.time(),

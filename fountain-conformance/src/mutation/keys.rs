@@ -49,8 +49,21 @@ fn insert(cx: &Context) -> Mutation {
         |s, record, event| async move {
             s.keys.insert(record, event).await.unwrap() == InsertKeyOutcome::Inserted
         },
-        |s, record| async move { s.keys.find(&record.id).await.unwrap().is_some() },
+        |s, record| async move {
+            // By its digest on both sides of by its id: neither may be there without the other.
+            let early = by_digest(&s, &record).await;
+            let found = s.keys.find(&record.id).await.unwrap().is_some();
+            let late = by_digest(&s, &record).await;
+            assert!(found || !early, "found by its digest alone");
+            assert!(late || !found, "found by its id alone");
+            found
+        },
     )
+}
+
+async fn by_digest(s: &Stores, record: &ApiKeyRecord) -> bool {
+    let found = s.keys.find_by_digest(&record.digest).await.unwrap();
+    found.is_some()
 }
 
 async fn rotate(cx: &Context, s: &Stores) -> Mutation {
@@ -72,9 +85,11 @@ async fn rotate(cx: &Context, s: &Stores) -> Mutation {
         },
         |s, (record, successor)| async move {
             // The successor on both sides of the predecessor: neither may be there without the other.
-            let early = s.keys.find(&successor.id).await.unwrap().is_some();
+            let early = s.keys.find(&successor.id).await.unwrap().is_some()
+                || by_digest(&s, &successor).await;
             let predecessor = s.keys.find(&record.id).await.unwrap().unwrap();
-            let late = s.keys.find(&successor.id).await.unwrap().is_some();
+            let late = s.keys.find(&successor.id).await.unwrap().is_some()
+                && by_digest(&s, &successor).await;
             let dated = predecessor.successor.is_some();
             assert_eq!(
                 dated,

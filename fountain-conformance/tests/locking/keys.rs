@@ -80,6 +80,37 @@ fn of_parallel_inserts_of_one_id_one_wins() {
     });
 }
 
+///
+#[test]
+fn of_parallel_inserts_of_one_digest_one_wins() {
+    holds(|| {
+        let store = Arc::new(MemoryStore::new());
+        let fixtures = Fixtures::seeded(33);
+        let tenant = fixtures.tenant();
+        let digest = fixtures.digest();
+        let outcomes = race(TASKS, |_| {
+            let mut record = fixtures.api_key(&tenant);
+            record.digest = digest;
+            let event = fixtures.event(&tenant, AuditAction::ApiKeyIssued);
+            let store = store.clone();
+            async move {
+                let id = record.id.clone();
+                let outcome = KeyStore::insert(&*store, record, event).await.unwrap();
+                (outcome, id)
+            }
+        });
+        let is_in = |o: &(InsertKeyOutcome, _)| o.0 == InsertKeyOutcome::Inserted;
+        assert_eq!(count(&outcomes, is_in), 1);
+        for outcome in &outcomes {
+            let stands = block_on(KeyStore::find(&*store, &outcome.1)).unwrap();
+            assert_eq!(stands.is_some(), is_in(outcome));
+        }
+        let winner = outcomes.iter().find(|outcome| is_in(outcome)).unwrap();
+        let found = block_on(store.find_by_digest(&digest)).unwrap().unwrap();
+        assert_eq!(found.id, winner.1);
+    });
+}
+
 #[test]
 fn a_key_revoked_in_a_race_with_its_rotation_is_revoked_and_nothing_is_half_done() {
     holds(|| {

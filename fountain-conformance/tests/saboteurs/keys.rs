@@ -6,7 +6,7 @@ use fountain_core::api_key::{
 };
 use fountain_core::audit::AuditEvent;
 use fountain_core::change::Change;
-use fountain_core::{StoreError, Subject, Tenant, Timestamp};
+use fountain_core::{Digest, StoreError, Subject, Tenant, Timestamp};
 
 use crate::fault::{Area, DAY, Fault, TICK, to_millis};
 use crate::saboteur::Saboteur;
@@ -58,6 +58,39 @@ impl Saboteur {
         Ok(tenant.clone())
     }
 
+    /// The record, as it is stored by who does not see that its digest is taken: with another digest.
+    async fn past_a_taken_digest(
+        &self,
+        mut record: ApiKeyRecord,
+    ) -> Result<ApiKeyRecord, StoreError> {
+        let is_missed = match self.inner.find_by_digest(&record.digest).await? {
+            Some(other) => {
+                self.is(Fault::KeyDigestsAreUniqueInATenantOnly) && other.tenant != record.tenant
+            }
+            None => self.checked(Fault::KeyDigestsCheckThenAct, true).await,
+        };
+        if is_missed && self.inner.find_by_digest(&record.digest).await?.is_some() {
+            record.digest = Digest::of(record.id.as_str().as_bytes());
+        }
+        if self.is(Fault::KeyDigestsAreIndexedLater) {
+            self.notes().hidden_digests.insert(record.digest);
+        }
+        Ok(record)
+    }
+
+    /// What follows when a record was stored.
+    async fn index_digest(&self, record: &ApiKeyRecord) {
+        if self.is(Fault::KeyDigestsAreIndexedLater) {
+            self.pause().await;
+            self.notes().hidden_digests.remove(&record.digest);
+        }
+        if self.is(Fault::KeysAreFoundByDigestAsInserted) {
+            self.notes()
+                .kept_by_digest
+                .insert(record.digest, record.clone());
+        }
+    }
+
     async fn every_key(&self, tenant: &Tenant) -> Result<Vec<ApiKeyRecord>, StoreError> {
         Ok(KeyStore::page(&self.inner, tenant, None, usize::MAX)
             .await?
@@ -103,6 +136,7 @@ impl KeyStore for Saboteur {
         if self.is(Fault::KeyOwnersAreUnescaped) {
             record.owner = Subject::new(record.owner.as_str().replace("\\\\", "\\")).unwrap();
         }
+        let record = self.past_a_taken_digest(record).await?;
         let is_free = self.inner.find(&record.id).await?.is_none();
         let believed = self
             .checked(Fault::InsertChecksThenActs(Area::Keys), is_free)
@@ -112,6 +146,7 @@ impl KeyStore for Saboteur {
         let outcome = self
             .step(Area::Keys, &event, change(&record.id), call, inserted)
             .await?;
+        self.index_digest(&record).await;
         if believed || self.is(Fault::KeyInsertNeverRefuses) {
             return Ok(InsertKeyOutcome::Inserted);
         }
@@ -128,6 +163,30 @@ impl KeyStore for Saboteur {
         let first = self.notes().tenants.first().cloned();
         Ok(found.filter(|found| {
             !self.is(Fault::KeyFindKnowsOneTenant) || Some(&found.tenant) == first.as_ref()
+        }))
+    }
+
+    async fn find_by_digest(&self, digest: &Digest) -> Result<Option<ApiKeyRecord>, StoreError> {
+        let kept = self.notes().kept_by_digest.get(digest).cloned();
+        if kept.is_some() {
+            return Ok(kept);
+        }
+        let mut found = self.inner.find_by_digest(digest).await?;
+        if self.is(Fault::KeysAreFoundByAPartOfTheirDigest) {
+            for tenant in self.tenants() {
+                let mut keys = self.every_key(&tenant).await?.into_iter();
+                let part = &digest.as_bytes()[..31];
+                found = found.or_else(|| keys.find(|key| key.digest.as_bytes()[..31] == *part));
+            }
+        }
+        let found = self.key_seen(found);
+        let notes = self.notes();
+        Ok(found.filter(|found| {
+            let is_good = found.revoked_at.is_none() && found.disabled_at.is_none();
+            !notes.hidden_digests.contains(digest)
+                && (is_good || !self.is(Fault::OnlyGoodKeysAreFoundByDigest))
+                && (Some(&found.tenant) == notes.tenants.first()
+                    || !self.is(Fault::KeyDigestsKnowOneTenant))
         }))
     }
 
@@ -214,6 +273,7 @@ impl KeyStore for Saboteur {
         if self.is(Fault::RotationChecksThenActs) {
             self.pause().await;
         }
+        let successor = self.past_a_taken_digest(successor).await?;
         let call = KeyStore::rotate(
             &self.inner,
             tenant,
@@ -225,6 +285,10 @@ impl KeyStore for Saboteur {
         );
         let won = |outcome: &_| matches!(outcome, RotateKeyOutcome::Rotated { .. });
         let outcome = self.step(Area::Keys, &event, change(id), call, won).await?;
+        self.index_digest(&successor).await;
+        if self.is(Fault::SuccessorsAreNotFoundByDigest) && won(&outcome) {
+            self.notes().hidden_digests.insert(successor.digest);
+        }
         let was_free = before.is_some_and(|key| key.successor.is_none());
         Ok(match outcome {
             RotateKeyOutcome::Rotated { .. } if self.is(Fault::RotationOutlivesTheExpiry) => {
@@ -334,6 +398,14 @@ impl KeyStore for Saboteur {
 
     async fn purge(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
         let (before, limit) = self.purge_bounds(Area::Keys, before, limit);
+        if self.is(Fault::PurgesLeaveTheDigests) {
+            for tenant in self.tenants() {
+                let keys = self.every_key(&tenant).await?;
+                let ended = keys.into_iter().filter(|key| key.expires_at < before);
+                let ended = ended.map(|key| (key.digest, key));
+                self.notes().kept_by_digest.extend(ended);
+            }
+        }
         if self.is(Fault::PurgeInHalves(Area::Keys)) {
             let mut ended = Vec::new();
             for tenant in self.tenants() {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use fountain_core::api_key::{KeyCursor, KeyId};
+use fountain_core::api_key::{ApiKeyRecord, KeyCursor, KeyId};
 use fountain_core::audit::{AuditEvent, AuditStore, EventId};
 use fountain_core::change::{Change, RevocationKey};
 use fountain_core::identity::{FamilyId, Kid};
@@ -31,6 +31,8 @@ pub(crate) struct Notes {
     pub(crate) delivered: u64,
     pub(crate) is_busy: bool,
     pub(crate) half_purged_keys: HashSet<KeyId>,
+    pub(crate) hidden_digests: HashSet<Digest>,
+    pub(crate) kept_by_digest: HashMap<Digest, ApiKeyRecord>,
     pub(crate) half_purged_tokens: HashSet<Digest>,
     pub(crate) tenants: BTreeSet<Tenant>,
     pub(crate) offsets: HashMap<KeyCursor, usize>,

@@ -86,14 +86,14 @@ impl ApiKeys {
     /// The order of the checks, of which the first that fails decides:
     /// 1. the form: length, alphabet, brand, environment, checksum. No store is asked for what fails here.
     /// 2. what this node remembers, if the change feed is followed: a hit ends the matter.
-    /// 3. the store's record of the id, and whether its digest is the key's, in constant time; then the tenant. For an
-    ///    unknown id a dummy is compared.
+    /// 3. the store's record of the whole key's digest; then the tenant. The id inside the key finds nothing, so that an
+    ///    id that does not exist is refused as a wrong secret is.
     /// 4. revoked, disabled, not yet valid, expired, superseded: all are looked at, so that the time is the same.
     /// 5. the owner is disabled.
     ///
     /// # Security
-    /// The time of a refusal tells who does not have the secret nothing about a key that exists. That an id does not
-    /// exist it does tell: a store that finds nothing answers sooner. Ids are public and of 95 random bits.
+    /// The time of a refusal tells who does not have the whole key nothing, not even whether its id exists. Who has it
+    /// may see by the time whether its record is still there, since a store that finds nothing answers sooner.
     ///
     /// # Errors
     /// `Unavailable` when a store does not answer, `Corrupt` when it holds what cannot be read: nothing is
@@ -204,14 +204,12 @@ impl ApiKeys {
         }
         let id = KeyId::new(id)?;
         let key_seen = self.cache.as_ref().map(|cache| cache.see(&id));
-        let found = self.store.find(&id).await?;
-        let expected = found.as_ref().map_or(NOBODYS, |record| record.digest);
-        let is_genuine = expected.matches(&digest);
-        let now = self.clock.now();
-        let Some(record) = found else {
+        let Some(record) = self.store.find_by_digest(&digest).await? else {
             return Ok(KeyVerdict::Unknown);
         };
-        // Who does not have the secret learns nothing about the tenant: it is not looked at then.
+        let now = self.clock.now();
+        // That the store answers with this very key is not taken on trust.
+        let is_genuine = record.digest.matches(&digest) && record.id == id;
         let is_known = is_genuine && tenant.is_none_or(|tenant| record.tenant == *tenant);
         if let Some(refused) = first_cause(&record, is_known, now) {
             return Ok(refused);
@@ -284,9 +282,6 @@ impl ApiKeys {
         })
     }
 }
-
-/// What an unknown id is compared with: no text has this digest.
-const NOBODYS: Digest = Digest::from_bytes([0; 32]);
 
 /// From when on a key does not work: it expires, or its overlap with its successor is over.
 fn ends_at(record: &ApiKeyRecord) -> Timestamp {

@@ -28,7 +28,7 @@ pub struct ApiKeyRecord {
     pub scopes: BTreeSet<Scope>,
     /// The limit that its owner agreed to, carried from key to key; a successor's is not higher.
     pub limit: Option<OwnerLimit>,
-    /// The digest of the whole key.
+    /// The digest of the whole key: unique over all tenants, as keys are found by it.
     pub digest: Digest,
     /// When it was issued.
     pub created_at: Timestamp,
@@ -95,7 +95,7 @@ pub struct KeyPage {
 pub enum InsertKeyOutcome {
     /// It is stored.
     Inserted,
-    /// The id exists, in this tenant or another; nothing changed.
+    /// The id exists, or the digest, in this tenant or another; nothing changed.
     AlreadyPresent,
 }
 
@@ -114,7 +114,7 @@ pub enum RotateKeyOutcome {
     },
     /// The key is revoked, disabled or expired; nothing changed.
     NotActive,
-    /// The successor's id exists; nothing changed.
+    /// The successor's id or digest exists, in this tenant or another; nothing changed.
     AlreadyPresent,
     /// No such key in this tenant; nothing changed.
     NotFound,
@@ -134,7 +134,7 @@ pub enum KeyChangeOutcome {
 /// Holds API-key records: digests, never keys.
 ///
 /// # Contract
-/// - A: `insert` stores the record as given and fails without a change when its id exists in any tenant.
+/// - A: `insert` stores the record as given and fails without a change when its id or its digest exists in any tenant.
 /// - B: `find` gives back exactly what was stored, whichever tenant it is in; `find_in` only in the named tenant.
 /// - C: `page` gives one tenant's keys, oldest first and then by id, each once, at most `limit`; following
 ///   `next` reaches every key that existed when the paging began.
@@ -142,7 +142,7 @@ pub enum KeyChangeOutcome {
 ///   `superseded_at` (never later than its `expires_at`), or nothing happens. Of parallel calls for one key
 ///   exactly one is `Rotated`; the others are `AlreadyRotated` and name the winner's key.
 /// - E: `rotate` refuses a key that at `now` is revoked, disabled, or at or past its `expires_at`. The order of its
-///   checks: not found - already rotated - not active - the successor's id exists, in any tenant.
+///   checks: not found - already rotated - not active - the successor's id or digest exists, in any tenant.
 /// - F: `revoke` is idempotent and for good; its first call keeps the time. `disable` and `enable` are idempotent;
 ///   the first `disable` keeps the time; neither changes a revoked key.
 /// - G: every change is recorded with its event and appended once to the change feed, as `Change::ApiKey` of the key
@@ -153,6 +153,9 @@ pub enum KeyChangeOutcome {
 /// - J: another tenant's key is `NotFound` for every call that names a tenant.
 /// - K: `rotate` to a successor of another tenant than the named one is the error `Conflict`, whatever else stands;
 ///   nothing changes.
+/// - L: `find_by_digest` gives the key whose digest is exactly this, whatever its state and tenant: from the step that
+///   inserted it, or rotated to it, through every change of its state, until `purge` removes it, which makes the digest
+///   free again.
 #[async_trait]
 pub trait KeyStore: Debug + Send + Sync + 'static {
     /// Stores a new key.
@@ -162,8 +165,12 @@ pub trait KeyStore: Debug + Send + Sync + 'static {
         event: AuditEvent,
     ) -> Result<InsertKeyOutcome, StoreError>;
 
-    /// The key with this id, whichever tenant it belongs to: for verification, where the key itself names no tenant.
+    /// The key with this id, whichever tenant it belongs to: for administration. Nothing is verified by it.
     async fn find(&self, id: &KeyId) -> Result<Option<ApiKeyRecord>, StoreError>;
+
+    /// The key whose digest is exactly this, whatever its state and tenant: for verification, where the key itself names
+    /// no tenant, and where an id that does not exist must be as a secret that is wrong.
+    async fn find_by_digest(&self, digest: &Digest) -> Result<Option<ApiKeyRecord>, StoreError>;
 
     /// The key with this id in this tenant.
     async fn find_in(

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, StoreError, StoreErrorKind};
 use crate::identity::{Principal, Tenant};
 use crate::memory::MemoryStore;
 use crate::random::OsRandom;
+use crate::secret::Digest;
 
 mod cache;
 mod model;
@@ -31,6 +32,8 @@ struct Watched {
     fail: AtomicU32,
     /// So many changes are made, and then get no answer.
     mute: AtomicU32,
+    /// What it answers about any digest.
+    fixed: Mutex<Option<ApiKeyRecord>>,
 }
 
 impl Watched {
@@ -74,6 +77,15 @@ impl KeyStore for Watched {
     async fn find(&self, id: &KeyId) -> Result<Option<ApiKeyRecord>, StoreError> {
         self.enter()?;
         self.inner.find(id).await
+    }
+
+    async fn find_by_digest(&self, digest: &Digest) -> Result<Option<ApiKeyRecord>, StoreError> {
+        self.enter()?;
+        let fixed = self.fixed.lock().unwrap().clone();
+        match fixed {
+            None => self.inner.find_by_digest(digest).await,
+            fixed => Ok(fixed),
+        }
     }
 
     async fn find_in(

@@ -14,7 +14,7 @@ pub enum KeyVerdict {
     Accepted(Principal),
     /// It is not a key of ours; no store was asked.
     Malformed(KeyFormatError),
-    /// No such key, or not in this tenant, or its digest differs.
+    /// No such key, or not in this tenant: an id that does not exist and a secret that is wrong are the same.
     Unknown,
     /// Revoked for good.
     Revoked,

@@ -13,10 +13,12 @@ use crate::change::Change;
 use crate::clock::Timestamp;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::identity::{KeyId, Tenant};
+use crate::secret::Digest;
 
 #[derive(Default)]
 pub(super) struct Keys {
     records: HashMap<KeyId, ApiKeyRecord>,
+    by_digest: HashMap<Digest, KeyId>,
     by_tenant: HashMap<Tenant, BTreeSet<KeyCursor>>,
     by_end: BTreeSet<(Timestamp, KeyId)>,
 }
@@ -28,7 +30,13 @@ impl Keys {
             .or_default()
             .insert(cursor_of(&record));
         self.by_end.insert((end_of(&record), record.id.clone()));
+        self.by_digest.insert(record.digest, record.id.clone());
         self.records.insert(record.id.clone(), record);
+    }
+
+    /// Whether a record like this can be added: its id and its digest are in no tenant.
+    fn is_new(&self, record: &ApiKeyRecord) -> bool {
+        !self.records.contains_key(&record.id) && !self.by_digest.contains_key(&record.digest)
     }
 
     fn find_in(&self, tenant: &Tenant, id: &KeyId) -> Option<&ApiKeyRecord> {
@@ -49,6 +57,7 @@ impl Keys {
     fn remove(&mut self, id: &KeyId) {
         if let Some(record) = self.records.remove(id) {
             self.by_end.remove(&(end_of(&record), id.clone()));
+            self.by_digest.remove(&record.digest);
             if let Some(cursors) = self.by_tenant.get_mut(&record.tenant) {
                 cursors.remove(&cursor_of(&record));
                 if cursors.is_empty() {
@@ -103,7 +112,7 @@ impl KeyStore for MemoryStore {
         event: AuditEvent,
     ) -> Result<InsertKeyOutcome, StoreError> {
         let mut state = self.write();
-        if state.keys.records.contains_key(&record.id) {
+        if !state.keys.is_new(&record) {
             return Ok(InsertKeyOutcome::AlreadyPresent);
         }
         self.room(state.keys.records.len(), 1)?;
@@ -116,6 +125,12 @@ impl KeyStore for MemoryStore {
 
     async fn find(&self, id: &KeyId) -> Result<Option<ApiKeyRecord>, StoreError> {
         Ok(self.read().keys.records.get(id).cloned())
+    }
+
+    async fn find_by_digest(&self, digest: &Digest) -> Result<Option<ApiKeyRecord>, StoreError> {
+        let state = self.read();
+        let id = state.keys.by_digest.get(digest);
+        Ok(id.and_then(|id| state.keys.records.get(id)).cloned())
     }
 
     async fn find_in(
@@ -179,7 +194,7 @@ impl KeyStore for MemoryStore {
             return Ok(RotateKeyOutcome::NotActive);
         }
         let superseded_at = superseded_at.min(record.expires_at);
-        if state.keys.records.contains_key(&successor.id) {
+        if !state.keys.is_new(&successor) {
             return Ok(RotateKeyOutcome::AlreadyPresent);
         }
         self.room(state.keys.records.len(), 1)?;

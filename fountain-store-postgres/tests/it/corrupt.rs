@@ -54,6 +54,13 @@ async fn a_key_that_cannot_be_read_fails_alone_and_stays_as_it_is() {
 
         let error = KeyStore::find(&store, &damaged.id).await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{damage}");
+        let verified = store.find_by_digest(&damaged.digest).await;
+        // A key whose digest is damaged is not found by what it was.
+        assert!(
+            matches!(&verified, Err(error) if error.kind() == StoreErrorKind::Corrupt)
+                || (damage.starts_with("digest") && matches!(verified, Ok(None))),
+            "{damage}: {verified:?}"
+        );
         assert_eq!(number(&mut beside, &row).await, before, "{damage}");
         assert_eq!(
             KeyStore::find(&store, &sound.id).await.unwrap().as_ref(),

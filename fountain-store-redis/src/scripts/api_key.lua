@@ -1,4 +1,5 @@
--- An API key is one line in the table: what scripts decide on, as words, and the record as it was inserted.
+-- An API key is one line in the table: what scripts decide on, as words, and then what never changes, which is its digest
+-- and the record as it was inserted.
 local function split_key(line)
     local key = {}
     key.tenant, key.created, key.expires, key.disabled, key.revoked, key.superseded, key.successor, key.used, key.record =
@@ -26,9 +27,18 @@ local function find_key(keys, id, tenant)
     return key
 end
 
-local function add_key(keys, pages, ends, id, line)
+-- Whether a key has this id, or this digest. A digest that leads to no key is free: a key that could not be read when it was
+-- purged leaves its own behind.
+local function is_taken(keys, digests, id, digest)
+    if call('HEXISTS', keys, id) == 1 then return true end
+    local other = call('HGET', digests, digest)
+    return other and call('HEXISTS', keys, other) == 1
+end
+
+local function add_key(keys, pages, ends, digests, id, digest, line)
     local key = split_key(line)
     call('HSET', keys, id, line)
+    call('HSET', digests, digest, id)
     call('ZADD', pages, 0, key.tenant .. ' ' .. key.created .. ' ' .. id)
     call('ZADD', ends, 0, key_end(key) .. ' ' .. id)
 end

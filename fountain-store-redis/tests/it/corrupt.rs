@@ -3,7 +3,7 @@
 use fountain_conformance::NOW;
 use fountain_core::StoreErrorKind;
 use fountain_core::access::SubjectStore;
-use fountain_core::api_key::{KeyChangeOutcome, KeyStore};
+use fountain_core::api_key::{InsertKeyOutcome, KeyChangeOutcome, KeyStore};
 use fountain_core::audit::{AuditAction, AuditSequence, AuditStore};
 use fountain_core::change::{ChangeCursor, ChangeFeed, RevocationKey};
 use fountain_core::identity::Issuer;
@@ -28,13 +28,14 @@ async fn a_key_that_cannot_be_read_fails_alone_and_stays_as_it_is() {
             words[5] = "9999999999999999999".into()
         }),
         ("no key id", |words| words[6] = "short".into()),
-        ("no JSON", |words| words[8] = "{".into()),
-        ("no record", |words| words[8] = "{}".into()),
+        ("another digest", |words| words[8] = "A".repeat(43)),
+        ("no JSON", |words| words[9] = "{".into()),
+        ("no record", |words| words[9] = "{}".into()),
         ("another id", |words| {
-            words[8] = words[8].replacen("\"id\":\"", "\"id\":\"0", 1)
+            words[9] = words[9].replacen("\"id\":\"", "\"id\":\"0", 1)
         }),
         ("a wrong scope", |words| {
-            words[8] = words[8].replace("\"scopes\":[", "\"scopes\":[\"A B\",")
+            words[9] = words[9].replace("\"scopes\":[", "\"scopes\":[\"A B\",")
         }),
         ("half a line", |words| words.truncate(5)),
         ("nothing", Vec::clear),
@@ -46,7 +47,7 @@ async fn a_key_that_cannot_be_read_fails_alone_and_stays_as_it_is() {
         let damaged = bench.insert(&store).await.unwrap();
         let id = damaged.id.as_str();
         let line: String = bench.run(&["HGET", "@api_keys", id]).await;
-        let mut words: Vec<_> = line.splitn(9, ' ').map(str::to_owned).collect();
+        let mut words: Vec<_> = line.splitn(10, ' ').map(str::to_owned).collect();
         damage(&mut words);
         let kept = words.join(" ");
         assert_ne!(kept, line, "{what}: not damaged");
@@ -54,6 +55,8 @@ async fn a_key_that_cannot_be_read_fails_alone_and_stays_as_it_is() {
 
         let error = KeyStore::find(&store, &damaged.id).await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{what}");
+        let error = store.find_by_digest(&damaged.digest).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{what}: by digest");
         let found: String = bench.run(&["HGET", "@api_keys", id]).await;
         assert_eq!(found, kept, "{what}");
         assert_eq!(
@@ -141,6 +144,41 @@ async fn a_damaged_key_can_still_be_revoked_and_purged() {
     let purged = KeyStore::purge(&store, fountain_core::Timestamp::MAX, 10).await;
     assert_eq!(purged.unwrap(), 1);
     assert!(KeyStore::find(&store, &key.id).await.unwrap().is_none());
+
+    // Its digest leads nowhere now, and keeps nobody out.
+    assert!(store.find_by_digest(&key.digest).await.unwrap().is_none());
+    let mut again = bench.fixtures.api_key(&bench.tenant);
+    again.digest = key.digest;
+    let event = bench
+        .fixtures
+        .event(&bench.tenant, AuditAction::ApiKeyIssued);
+    let inserted = KeyStore::insert(&store, again.clone(), event).await;
+    assert_eq!(inserted.unwrap(), InsertKeyOutcome::Inserted);
+    let found = store.find_by_digest(&key.digest).await.unwrap();
+    assert_eq!(found, Some(again));
+}
+
+/// A digest that leads to another key, as a half-restored copy may have it, finds nobody.
+#[tokio::test]
+async fn a_digest_that_leads_to_another_key_is_corrupt() {
+    let bench = Workbench::new();
+    let store = bench.open().await;
+    let (key, other) = (
+        bench.insert(&store).await.unwrap(),
+        bench.insert(&store).await.unwrap(),
+    );
+    let digests: Vec<String> = bench.run(&["HGETALL", "@api_keys:digests"]).await;
+    let its = digests
+        .chunks(2)
+        .find(|entry| entry[1] == key.id.as_str())
+        .unwrap();
+    let _: u64 = bench
+        .run(&["HSET", "@api_keys:digests", &its[0], other.id.as_str()])
+        .await;
+    let error = store.find_by_digest(&key.digest).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Corrupt);
+    let found = store.find_by_digest(&other.digest).await.unwrap();
+    assert_eq!(found, Some(other));
 }
 
 #[tokio::test]
@@ -351,6 +389,7 @@ async fn a_key_of_another_type_stops_a_change_before_anything_is_written() {
         "api_keys",
         "api_keys:pages",
         "api_keys:ends",
+        "api_keys:digests",
     ] {
         let bench = Workbench::new();
         let store = bench.open().await;

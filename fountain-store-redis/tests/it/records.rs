@@ -258,6 +258,7 @@ async fn records_take_no_more_memory_than_the_readme_says() {
         "@api_keys",
         "@api_keys:pages",
         "@api_keys:ends",
+        "@api_keys:digests",
     ] {
         let bytes: u64 = bench.run(&["MEMORY", "USAGE", table, "SAMPLES", "0"]).await;
         memory.push(bytes / USES);

@@ -43,6 +43,13 @@ async fn a_key_that_cannot_be_read_fails_alone_and_stays_as_it_is() {
 
         let error = KeyStore::find(&store, &damaged.id).await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{damage}");
+        let verified = store.find_by_digest(&damaged.digest).await;
+        // A key whose digest is damaged is not found by what it was.
+        assert!(
+            matches!(&verified, Err(error) if error.kind() == StoreErrorKind::Corrupt)
+                || (damage.starts_with("digest") && matches!(verified, Ok(None))),
+            "{damage}: {verified:?}"
+        );
         let successor = bench.fixtures.successor_of(&damaged);
         let event = bench
             .fixtures

@@ -67,6 +67,7 @@ pub(super) fn all(remembering: bool) -> Vec<Pair> {
     };
     let wrong = (Live, FORGED);
     let same = Expected::Same;
+    let revoked = (Revoked, GENUINE);
     let close = Expected::Within(2.0);
     // A remembered key of another tenant is found and passed over before the store is asked.
     let other_tenant = if remembering { Expected::Told } else { close };
@@ -121,22 +122,22 @@ pub(super) fn all(remembering: bool) -> Vec<Pair> {
             wrong,
             (OtherTenant, FORGED),
         ),
-        pair("wrong / revoked", close, wrong, (Revoked, GENUINE)),
-        pair("wrong / expired", close, wrong, (Expired, GENUINE)),
-        pair("wrong / disabled", close, wrong, (Disabled, GENUINE)),
+        pair("unknown / wrong", same, (Unknown, GENUINE), wrong),
+        pair("revoked / expired", close, revoked, (Expired, GENUINE)),
+        pair("revoked / disabled", close, revoked, (Disabled, GENUINE)),
         pair(
-            "wrong / other tenant",
+            "revoked / other tenant",
             other_tenant,
-            wrong,
+            revoked,
             (OtherTenant, GENUINE),
         ),
+        pair("wrong / revoked", Expected::Told, wrong, revoked),
         pair(
             "wrong / disabled owner",
             Expected::Told,
             wrong,
             (OwnerDisabled, GENUINE),
         ),
-        pair("unknown / wrong", Expected::Told, (Unknown, GENUINE), wrong),
         leaking,
     ]
 }

@@ -144,7 +144,7 @@ async fn garbage_never_reaches_the_store() {
     assert_eq!(bench.store.calls(), before + 1);
 }
 
-/// B-54: the id only finds the record; the digest of the whole key decides.
+/// B-54: the digest of the whole key finds the record; the id alone finds nothing.
 #[tokio::test]
 async fn a_key_with_anothers_id_and_a_right_checksum_is_unknown() {
     let bench = bench();
@@ -173,6 +173,28 @@ async fn a_key_with_anothers_id_and_a_right_checksum_is_unknown() {
     assert_eq!(bench.verdict(&key).await, KeyVerdict::Revoked);
 }
 
+/// B-54: a store that answers with another key's record, be it by a collation or a truncated index, accepts nobody.
+#[tokio::test]
+async fn what_the_store_answers_must_be_this_very_key() {
+    let bench = bench();
+    let (key, other) = (bench.issue(new_key()).await, bench.issue(new_key()).await);
+    let record = &key.record;
+    let with_anothers_digest = ApiKeyRecord {
+        digest: other.record.digest,
+        ..record.clone()
+    };
+    let with_anothers_id = ApiKeyRecord {
+        id: other.record.id.clone(),
+        ..record.clone()
+    };
+    for foreign in [&other.record, &with_anothers_digest, &with_anothers_id] {
+        *bench.store.fixed.lock().unwrap() = Some(foreign.clone());
+        assert_eq!(bench.verdict(&key).await, KeyVerdict::Unknown);
+    }
+    *bench.store.fixed.lock().unwrap() = Some(record.clone());
+    assert!(bench.accepts(&key).await);
+}
+
 /// a store that does not answer accepts nobody.
 #[tokio::test]
 async fn when_a_store_does_not_answer_nobody_is_accepted() {
@@ -194,7 +216,7 @@ async fn a_pepper_changes_what_is_stored_and_found() {
     let peppered = bench_with(|builder| builder.pepper(Pepper::new(&[7; 32])));
     let key = peppered.issue(new_key()).await;
     assert!(peppered.accepts(&key).await);
-    let bare = crate::Digest::of(key.key.expose().as_bytes());
+    let bare = Digest::of(key.key.expose().as_bytes());
     assert!(!key.record.digest.matches(&bare));
     let without = ApiKeys::builder(peppered.store.clone(), peppered.catalog.clone())
         .clock(peppered.clock.clone())
