@@ -106,11 +106,13 @@ impl Error {
 
     /// The refusal to answer a client with, for every kind: nothing fails open.
     ///
-    /// Whatever is not a refusal by itself is answered as `unavailable` (503).
+    /// Whatever is not a refusal by itself is answered as `unavailable` (503); the reason tells a record that cannot be
+    /// read from a store that does not answer.
     #[must_use]
     pub fn rejection(&self) -> Rejection {
         match &self.kind {
             ErrorKind::Refused(rejection) => rejection.clone(),
+            ErrorKind::Corrupt => Rejection::unavailable(Reason::StoreCorrupt),
             _ => Rejection::unavailable(Reason::StoreUnavailable),
         }
     }
@@ -355,5 +357,24 @@ impl From<Error> for Rejection {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// F-35: whichever way it becomes a refusal, a record that cannot be read is told from a store that does not answer.
+    #[test]
+    fn a_corrupt_record_keeps_its_reason_on_every_way_to_a_refusal() {
+        for (kind, reason) in [
+            (StoreErrorKind::Corrupt, Reason::StoreCorrupt),
+            (StoreErrorKind::Timeout, Reason::StoreUnavailable),
+            (StoreErrorKind::Full, Reason::StoreUnavailable),
+        ] {
+            let direct = Rejection::from(StoreError::new(kind));
+            let through = Error::from(StoreError::new(kind)).rejection();
+            assert_eq!((direct.reason(), &direct), (reason, &through));
+        }
     }
 }

@@ -142,11 +142,18 @@ CREATE TABLE fountain.kept_roles (
 -- Events and changes arrive without a place. Whoever reads gives a place to what has been committed, in the order of
 -- arrival and under the lock of the row in heads: so no place ever becomes visible behind one that was read, there are
 -- no holes, and no writer waits for another.
+--
+-- A server that was restarted, or another that took its place, may have lost the newest changes, and then have made others
+-- under the same places. It has another time of start (life) than the one noted, so that the feed goes on behind
+-- everything that was ever given: whoever read it before is told of a gap.
 CREATE TABLE fountain.heads (
     feed  text PRIMARY KEY CHECK (feed IN ('audit', 'changes')),
-    place bigint NOT NULL
+    place bigint NOT NULL,
+    life  timestamptz,
+    -- The place behind which this life began.
+    begun bigint NOT NULL DEFAULT 0
 );
-INSERT INTO fountain.heads (feed, place) VALUES ('audit', 0), ('changes', 0);
+INSERT INTO fountain.heads (feed, place, life) VALUES ('audit', 0, NULL), ('changes', 0, pg_postmaster_start_time());
 
 CREATE TABLE fountain.audit (
     id       text COLLATE "C" PRIMARY KEY,
@@ -464,6 +471,18 @@ DECLARE
     last bigint;
     placed bigint;
 BEGIN
+    -- A standby is told apart by whoever looks; it can give no places.
+    IF pg_is_in_recovery() THEN
+        RETURN 0;
+    END IF;
+    -- Of two that notice a new life the second finds it noted: its condition is judged anew once it has the row. The time
+    -- in microseconds is past every place of a feed that was here before, since nobody makes a million changes a second
+    -- for long.
+    UPDATE fountain.heads AS head
+    SET life = pg_postmaster_start_time(), place = next.place, begun = next.place
+    FROM (SELECT greatest(old.place + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) AS place
+          FROM fountain.heads AS old WHERE old.feed = 'changes') AS next
+    WHERE head.feed = 'changes' AND head.life IS DISTINCT FROM pg_postmaster_start_time();
     IF NOT EXISTS (SELECT FROM fountain.changes WHERE position IS NULL) THEN
         RETURN 0;
     END IF;
@@ -489,7 +508,8 @@ $$;
 CREATE FUNCTION fountain.changes_since(behind bigint, most bigint) RETURNS TABLE (
     head bigint, oldest bigint, "position" bigint, kind text, scope text, id text
 ) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT heads.place, (SELECT min(kept.position) FROM fountain.changes AS kept),
+    SELECT heads.place,
+           greatest(heads.begun, coalesce((SELECT min(kept.position) FROM fountain.changes AS kept) - 1, heads.place)) + 1,
            change.position, change.kind, change.scope, change.id
     FROM fountain.heads LEFT JOIN (
         SELECT next.position, next.kind, next.scope, next.id FROM fountain.changes AS next

@@ -129,11 +129,19 @@ impl Loan {
     }
 
     /// The statement was answered: the connection goes back, or away if it is of no use.
+    ///
+    /// On its way back sqlx asks the server once more, and would wait for that answer for as long as it takes: a link
+    /// that dies just then would cost the pool a connection. So the way back has an end as well.
     fn settle(&mut self, broken: bool) {
-        if let Some(connection) = self.connection.take()
-            && broken
-        {
-            drop(connection.detach());
+        let Some(mut connection) = self.connection.take() else {
+            return;
+        };
+        match Handle::try_current() {
+            Ok(runtime) if !broken => {
+                let back = connection.return_to_pool();
+                runtime.spawn(tokio::time::timeout(self.patience, back));
+            }
+            _ => drop(connection.detach()),
         }
     }
 }

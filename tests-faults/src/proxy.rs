@@ -32,7 +32,8 @@ pub enum Direction {
 pub enum Link {
     /// Everything passes.
     Good,
-    /// Each piece (at most 16 KiB) waits this long before it goes on, in each direction. A new connection does not.
+    /// Each piece (at most 16 KiB) waits this long before it goes on, in each direction, or until the link changes. A
+    /// new connection does not.
     Slow(Duration),
     /// Connections are accepted and kept, and nothing passes. What was held passes when the link changes again.
     BlackHole,

@@ -73,15 +73,23 @@ impl Server {
     /// # Panics
     /// When it does not start.
     pub async fn standby(&self, delay: Duration) -> Self {
+        let setting = format!("recovery_min_apply_delay={}ms", delay.as_millis());
+        self.copied(vec![setting], true).await
+    }
+
+    /// A read-only PostgreSQL that has all of this one's data and hears of nothing that happens from now on.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn standby_left_behind(&self) -> Self {
+        self.copied(Vec::new(), false).await
+    }
+
+    async fn copied(&self, settings: Vec<String>, follows: bool) -> Self {
         assert_eq!(self.kind, ServerKind::Postgres, "only PostgreSQL has one");
-        let settings = vec![format!("recovery_min_apply_delay={}ms", delay.as_millis())];
-        let standby = Self::empty(
-            ServerKind::Postgres,
-            self.programs.clone(),
-            settings,
-            self.secret.clone(),
-        );
-        postgres::copy(self, &standby);
+        let (kind, programs) = (self.kind, self.programs.clone());
+        let standby = Self::empty(kind, programs, settings, self.secret.clone());
+        postgres::copy(self, &standby, follows);
         standby.up().await
     }
 
@@ -290,6 +298,12 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// The password of its only user.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        &self.secret
     }
 
     /// How to reach it directly.

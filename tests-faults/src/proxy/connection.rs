@@ -172,7 +172,10 @@ impl Pump<'_> {
             let read = from.read(&mut piece).await.map_err(|_| Broken::Link)?;
             let link = self.state.borrow().link;
             if let Link::Slow(delay) = link {
-                pause(delay).await;
+                tokio::select! {
+                    () = pause(delay) => {}
+                    _ = self.state.wait_for(|state| state.link != link) => {}
+                }
             }
             passable(&mut self.state).await;
             if read == 0 {

@@ -18,8 +18,9 @@ pub enum Seen {
 pub enum Cut {
     /// Both sides at once, before the last byte of what was seen goes on: a request is not made, an answer not given.
     Before,
-    /// Once what was seen has gone on whole. Towards the server, that side is closed in good order, so that the
-    /// server reads and does what it was asked, and the answer goes nowhere.
+    /// Once what was seen has gone on: bytes up to the last one, a pattern with the piece that it ends in, so that the
+    /// request around it is whole. Towards the server, that side is closed in good order, so that the server reads and
+    /// does what it was asked, and the answer goes nowhere.
     After,
 }
 
@@ -77,8 +78,7 @@ impl Trap {
                 };
                 Some(match self.cut {
                     Cut::Before => (start.saturating_sub(known), Cut::Before),
-                    // The pattern ends in this piece, or it would have been found in an earlier one.
-                    Cut::After => (start + pattern.len() - known, Cut::After),
+                    Cut::After => (piece.len(), Cut::After),
                 })
             }
         }

@@ -81,7 +81,7 @@ pub(super) fn initialise(server: &Server) {
 }
 
 /// The data of a running server, for a standby of it.
-pub(super) fn copy(primary: &Server, standby: &Server) {
+pub(super) fn copy(primary: &Server, standby: &Server, follows: bool) {
     give_away(standby.folder.path());
     run(unprivileged(&primary.programs.join("pg_basebackup"))
         .env("PGPASSWORD", &primary.secret)
@@ -91,15 +91,14 @@ pub(super) fn copy(primary: &Server, standby: &Server) {
         .arg("--pgdata")
         .arg(standby.data()));
     write_private(&standby.data().join("standby.signal"), "");
-    // In a file, where `ps` does not show the password. The last line about a setting is the one that counts.
-    let settings = standby.data().join("postgresql.auto.conf");
-    write_private(
-        &settings,
-        &format!(
+    if follows {
+        // In a file, where `ps` does not show the password. The last line about a setting is the one that counts.
+        let settings = format!(
             "primary_conninfo = 'host=127.0.0.1 port={} user=fountain password={}'\n",
             primary.port, primary.secret
-        ),
-    );
+        );
+        write_private(&standby.data().join("postgresql.auto.conf"), &settings);
+    }
     give_away(standby.folder.path());
 }
 

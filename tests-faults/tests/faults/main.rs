@@ -2,4 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cancelled;
+mod outage;
+mod outcome;
+mod redis;
+mod standby;
+mod stored;
 mod transactions;
+mod whole;
+mod world;
