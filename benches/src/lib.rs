@@ -6,6 +6,7 @@
 //!
 //! - `ratios`: the table, `ratios --quick` for a look that takes seconds;
 //! - `growth`: how the cost of remembering grows from a thousand entries to a million;
+//! - `redis`: the Redis store beside the bare script, on a server;
 //! - `cargo bench`: criterion's details of the same operations.
 
 #![expect(
@@ -17,6 +18,7 @@
 pub mod case;
 pub mod group;
 pub mod measure;
+pub mod redis;
 pub mod table;
 pub mod timing;
 pub mod world;
