@@ -232,6 +232,24 @@ async fn a_replica_is_refused_and_a_primary_that_became_one_answers_nothing() {
     assert!(matches!(refused, OpenError::Store(_)), "{refused}");
 }
 
+/// F-18: a primary that lost its replicas, and may have been replaced already, does not answer from what it has.
+#[tokio::test]
+async fn a_primary_that_lost_its_replicas_answers_nothing_where_the_server_is_told_so() {
+    let server = Server::redis(&[]).await;
+    let bench = Workbench::on(&server.url());
+    let store = bench.open().await;
+    let key = bench.insert(&store).await.unwrap();
+    let () = bench
+        .run(&["CONFIG", "SET", "min-replicas-to-write", "1"])
+        .await;
+    let looked = KeyStore::find(&store, &key.id).await.unwrap_err();
+    let inserted = bench.insert(&store).await.unwrap_err();
+    let read = store.head().await.unwrap_err();
+    for error in [looked, inserted, read] {
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error:?}");
+    }
+}
+
 /// A user without the right to `INFO` is told which right it is.
 #[tokio::test]
 async fn a_missing_right_is_named() {
