@@ -189,7 +189,7 @@ async fn a_disk_that_fails_loses_nothing_and_is_survived() {
     let mut command = Command::new("sh");
     // In blocks of 512 bytes. Without the trap the signal would kill it, which is the other test's part.
     command
-        .args(["-c", "trap '' XFSZ; ulimit -f 1000; exec \"$0\" \"$@\""])
+        .args(["-c", "trap '' XFSZ; ulimit -f 4000; exec \"$0\" \"$@\""])
         .arg(std::env::current_exe().unwrap());
     let function = "crash::a_child_inserts_until_the_disk_fails";
     let mut child = child(&mut command, function, &bench.path(), 99);
