@@ -35,6 +35,7 @@ pub mod change;
 mod clock;
 pub mod danger;
 mod error;
+mod flight;
 mod fountain;
 pub mod identity;
 mod json;

@@ -82,6 +82,9 @@ metrics! {
     /// How old what this node knows of the change feed is.
     CHANGE_FEED_AGE = "fountain_change_feed_age_seconds", Gauge, [],
         "Seconds since the change feed was last read to its end, measured at each tick";
+    /// Answers of a store that several callers shared.
+    STORE_ANSWERS_SHARED = "fountain_store_answers_shared_total", Counter, ["topic"],
+        "Calls that took the answer to a question that another call was asking the store, by topic: api_key, subject or revocation";
     /// Changes read from the feed.
     CHANGES_FOLLOWED = "fountain_changes_followed_total", Counter, [],
         "Changes of other nodes and of this one that were read from the change feed";

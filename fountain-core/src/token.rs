@@ -1,5 +1,6 @@
 //! Tokens: strict JWTs, refresh families, revocation and introspection.
 
+mod ask;
 mod cache;
 mod check;
 mod claims;

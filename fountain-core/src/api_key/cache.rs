@@ -39,8 +39,8 @@ pub(super) struct Remembered {
 /// A thing and its state at some time.
 #[derive(Clone, Copy)]
 pub(super) struct Seen {
-    slot: Slot,
-    stamp: Stamp,
+    pub(super) slot: Slot,
+    pub(super) stamp: Stamp,
 }
 
 impl KeyCache {
@@ -58,13 +58,9 @@ impl KeyCache {
         Self { keys, trust }
     }
 
-    /// The state of a thing now. Take it before asking the store for the thing.
-    pub(super) fn see<K: std::hash::Hash>(&self, key: &K) -> Seen {
-        let slot = self.trust.slot(key);
-        Seen {
-            slot,
-            stamp: self.trust.stamp_of(&[slot]),
-        }
+    /// Where the state of a thing is.
+    pub(super) fn slot<K: std::hash::Hash>(&self, key: &K) -> Slot {
+        self.trust.slot(key)
     }
 
     /// Whether anything may be recalled at all.

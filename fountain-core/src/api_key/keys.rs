@@ -5,17 +5,20 @@ use super::cache::{KeyCache, Remembered};
 use super::uses::{self, Uses};
 use super::verify::{KeyVerdict, first_cause};
 use super::{ApiKeyRecord, KeyCursor, KeyFormat, KeyId, KeyPage, KeyStore};
-use crate::access::{RoleCatalog, SubjectStore};
+use crate::access::{RoleCatalog, SubjectRecord, SubjectStore};
 use crate::change::CacheTrust;
 use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
-use crate::identity::{Assurance, Credential, Principal, PrincipalParts, Tenant};
+use crate::flight::{Answer, Flights, Seat};
+use crate::identity::{Assurance, Credential, Principal, PrincipalParts, Subject, Tenant};
 use crate::metrics::{Labelled, Outcomes};
 use crate::random::Random;
 use crate::secret::{Digest, Pepper};
 
+mod ask;
 mod builder;
 mod changes;
+use ask::seen;
 pub use builder::ApiKeysBuilder;
 
 /// API keys: issued once, verified by digest, rotated with overlap, revoked everywhere.
@@ -53,6 +56,9 @@ pub use builder::ApiKeysBuilder;
 #[derive(Debug)]
 pub struct ApiKeys {
     store: Arc<dyn KeyStore>,
+    /// What the stores are being asked about keys and their owners.
+    records: Flights<Digest, Option<ApiKeyRecord>>,
+    owners: Flights<(Tenant, Subject), Option<SubjectRecord>>,
     catalog: RoleCatalog,
     subjects: Option<Arc<dyn SubjectStore>>,
     clock: Arc<dyn Clock>,
@@ -90,6 +96,9 @@ impl ApiKeys {
     ///    id that does not exist is refused as a wrong secret is.
     /// 4. revoked, disabled, not yet valid, expired, superseded: all are looked at, so that the time is the same.
     /// 5. the owner is disabled.
+    ///
+    /// When many calls show one key at once, the stores are asked once and all share the answer; twice when the change
+    /// feed is not heard, or the key is refused.
     ///
     /// # Security
     /// The time of a refusal tells who does not have the whole key nothing, not even whether its id exists. Who has it
@@ -203,35 +212,49 @@ impl ApiKeys {
             return Ok(KeyVerdict::Accepted(principal));
         }
         let id = KeyId::new(id)?;
-        let key_seen = self.cache.as_ref().map(|cache| cache.see(&id));
-        let Some(record) = self.store.find_by_digest(&digest).await? else {
+        let recall = || {
+            let cache = self.cache.as_ref()?;
+            self.recall_digest(cache, &digest, self.clock.monotonic(), tenant)
+        };
+        let key_slot = self.cache.as_ref().map(|cache| cache.slot(&id));
+        // Both answers are kept to the end: until the key is remembered, whoever shows it shares them.
+        let found = match self.find_record(digest, key_slot, recall).await {
+            Answer::Recalled(principal) => return Ok(KeyVerdict::Accepted(principal)),
+            Answer::Landed(found) => found,
+        };
+        let Some(record) = found.answer()? else {
             return Ok(KeyVerdict::Unknown);
         };
         let now = self.clock.now();
         // That the store answers with this very key is not taken on trust.
         let is_genuine = record.digest.matches(&digest) && record.id == id;
         let is_known = is_genuine && tenant.is_none_or(|tenant| record.tenant == *tenant);
-        if let Some(refused) = first_cause(&record, is_known, now) {
+        if let Some(refused) = first_cause(record, is_known, now) {
             return Ok(refused);
         }
-        let owner = (&record.tenant, &record.owner);
-        let owner_seen = self.cache.as_ref().map(|cache| cache.see(&owner));
-        if let Some(subjects) = &self.subjects
-            && let Some(owner) = subjects.find(owner.0, owner.1).await?
+        let owner = self.find_owner(record).await;
+        if let Some(found) = &owner.found
+            && let Some(owner) = found.answer()?
             && owner.disabled_at.is_some()
         {
             return Ok(KeyVerdict::OwnerDisabled);
         }
-        let principal = self.principal(&record);
+        let principal = self.principal(record);
         let last_use = self.uses.note(&record.id, now);
-        if let (Some(cache), Some(key), Some(owner)) = (&self.cache, key_seen, owner_seen) {
+        let key_seen = seen(key_slot, found.stamp());
+        if let (Some(cache), Some(key), Some(owner_seen)) = (&self.cache, key_seen, owner.seen) {
+            let asked_at = owner.found.as_ref().map_or(monotonic, Seat::asked_at);
             let remembered = Remembered {
                 principal: principal.clone(),
                 not_before: record.not_before,
-                ends_at: ends_at(&record),
-                until: monotonic.saturating_add(KeyCache::LIFE),
+                ends_at: ends_at(record),
+                // An answer that was shared may be older than this call.
+                until: monotonic
+                    .min(found.asked_at())
+                    .min(asked_at)
+                    .saturating_add(KeyCache::LIFE),
                 key,
-                owner,
+                owner: owner_seen,
                 last_use,
             };
             cache.remember(digest, remembered);

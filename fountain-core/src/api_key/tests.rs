@@ -1,5 +1,5 @@
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use crate::random::OsRandom;
 use crate::secret::Digest;
 
 mod cache;
+mod crowd;
 mod model;
 mod rotate;
 mod service;
@@ -34,6 +35,13 @@ struct Watched {
     mute: AtomicU32,
     /// What it answers about any digest.
     fixed: Mutex<Option<ApiKeyRecord>>,
+    /// Held to write, no question about a digest is answered but those about `open_for`.
+    door: tokio::sync::RwLock<()>,
+    open_for: Mutex<Option<Digest>>,
+    /// Whether it waits at the door with its answer, and not before it looks.
+    late: AtomicBool,
+    /// So many questions fail after they have waited.
+    fail_behind_the_door: AtomicU32,
 }
 
 impl Watched {
@@ -47,6 +55,28 @@ impl Watched {
             return Err(StoreErrorKind::Unavailable.into());
         }
         Ok(())
+    }
+
+    fn open_for(&self, key: &IssuedApiKey) {
+        *self.open_for.lock().unwrap() = Some(key.record.digest);
+    }
+
+    async fn wait(&self, digest: &Digest) -> Result<(), StoreError> {
+        if self.open_for.lock().unwrap().as_ref() != Some(digest) {
+            drop(self.door.read().await);
+        }
+        if take_one(&self.fail_behind_the_door) {
+            return Err(StoreErrorKind::Unavailable.into());
+        }
+        Ok(())
+    }
+
+    async fn look(&self, digest: &Digest) -> Result<Option<ApiKeyRecord>, StoreError> {
+        let fixed = self.fixed.lock().unwrap().clone();
+        match fixed {
+            None => self.inner.find_by_digest(digest).await,
+            fixed => Ok(fixed),
+        }
     }
 
     fn leave<T>(&self, answer: T) -> Result<T, StoreError> {
@@ -81,11 +111,15 @@ impl KeyStore for Watched {
 
     async fn find_by_digest(&self, digest: &Digest) -> Result<Option<ApiKeyRecord>, StoreError> {
         self.enter()?;
-        let fixed = self.fixed.lock().unwrap().clone();
-        match fixed {
-            None => self.inner.find_by_digest(digest).await,
-            fixed => Ok(fixed),
+        let late = self.late.load(Ordering::SeqCst);
+        if !late {
+            self.wait(digest).await?;
         }
+        let found = self.look(digest).await;
+        if late {
+            self.wait(digest).await?;
+        }
+        found
     }
 
     async fn find_in(

@@ -11,6 +11,11 @@ use foldhash::quality::RandomState;
 /// store (its [`Stamp`] still is [`CacheTrust::stamp`]). Until the feed is followed, nothing is believed, and
 /// every question goes to the store.
 ///
+/// Calls that ask about one key, owner or token at the same time share a question. An answer to one that began before a
+/// call is shared with it only under the same two conditions, so a revocation that was acknowledged here before the call
+/// began is seen by it. A crowd is one question while the feed is fresh, and two while it is not: those who came while the
+/// first was under way wait for a second, which all of them share.
+///
 /// ```
 /// use fountain_core::change::CacheTrust;
 /// use std::time::Duration;

@@ -194,7 +194,8 @@ impl FountainBuilder {
     }
 
     /// How long this node believes what it remembers without word from the change feed, at most 5 s (L-13). Zero
-    /// asks the stores about every credential; signing keys are read anew every 10 ms then.
+    /// asks the stores about every credential; signing keys are read anew every 10 ms then. Calls that show one credential
+    /// at the same time share a question even so, if it began after they did.
     pub fn staleness(mut self, bound: Duration) -> Self {
         self.staleness = bound;
         self

@@ -3,7 +3,16 @@ use super::{AccessClaims, RevocationQuery, TokenPolicy, Tokens, verify_access};
 use crate::change::{RevocationKey, Slot};
 use crate::clock::Timestamp;
 use crate::error::{Reason, Rejection};
+use crate::flight::Answer;
 use crate::identity::{Credential, Principal, PrincipalParts};
+
+/// Whether what was found out before a call may be its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Memory {
+    Believed,
+    /// Only what the stores say now.
+    Ignored,
+}
 
 impl Tokens {
     /// The principal of a token that was verified not long ago, if nothing has happened since that matters.
@@ -20,7 +29,8 @@ impl Tokens {
     /// Verifies an access token.
     ///
     /// The order of the checks is that of [`verify_access`]; then the policies, then whether the token, its family
-    /// or its subject was revoked.
+    /// or its subject was revoked. That is asked once for all calls that show one token at the same time; twice when the
+    /// change feed is not heard, or the token is revoked.
     ///
     /// # Errors
     /// `InvalidToken`, one answer for every cause; `Unavailable` when a store that must be asked does not answer.
@@ -32,7 +42,7 @@ impl Tokens {
             return Ok(principal);
         }
         let result = self
-            .verify_anew(token)
+            .verify_missed(token, Memory::Believed)
             .await
             .map(|(_, principal)| principal);
         match &result {
@@ -50,6 +60,14 @@ impl Tokens {
         &self,
         token: &str,
     ) -> Result<(AccessClaims, Principal), Rejection> {
+        self.verify_missed(token, Memory::Ignored).await
+    }
+
+    async fn verify_missed(
+        &self,
+        token: &str,
+        memory: Memory,
+    ) -> Result<(AccessClaims, Principal), Rejection> {
         let now = self.clock.now();
         let monotonic = self.clock.monotonic();
         let issuer_slot = self.trust.slot(self.rules.issuer());
@@ -60,30 +78,43 @@ impl Tokens {
             .map_err(Rejection::invalid_token)?;
 
         let slots = self.slots_of(&claims, issuer_slot);
-        let stamp = self.trust.stamp_of(&slots);
-        let revoked = self
-            .revocations
-            .is_revoked(RevocationQuery {
-                issuer: &claims.issuer,
-                id: &claims.id,
-                tenant: &claims.tenant,
-                subject: &claims.subject,
-                family: claims.family.as_ref(),
-                issued_at: claims.issued_at,
-            })
-            .await?;
-        if revoked {
+        let query = RevocationQuery {
+            issuer: &claims.issuer,
+            id: &claims.id,
+            tenant: &claims.tenant,
+            subject: &claims.subject,
+            family: claims.family.as_ref(),
+            issued_at: claims.issued_at,
+        };
+        // Kept to the end: until the token is remembered, whoever shows it shares the answer.
+        let found = match memory {
+            Memory::Ignored => self.revocation_checks.find_anew(query, &slots).await,
+            Memory::Believed => {
+                let recall = || {
+                    let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
+                    self.cache.recall(token, now, monotonic, &self.trust)
+                };
+                match self.revocation_checks.find(query, &slots, recall).await {
+                    Answer::Recalled(principal) => return Ok((claims, principal)),
+                    Answer::Landed(found) => found,
+                }
+            }
+        };
+        if *found.answer()? {
             return Err(Rejection::invalid_token(Reason::TokenRevoked));
         }
         let principal = self.principal_of(&claims);
         // Keys that changed while the token was being verified: what was found out holds for this request only.
-        if self.trust.stamp_of(&[issuer_slot]) == keys_before {
+        if let Some(stamp) = found.stamp()
+            && self.trust.stamp_of(&[issuer_slot]) == keys_before
+        {
             self.cache.remember(
                 token,
                 Remembered {
                     principal: principal.clone(),
                     expires_at: claims.expires_at + self.rules.leeway(),
-                    until: monotonic + TokenCache::LIFE,
+                    // An answer that was shared may be older than this call.
+                    until: monotonic.min(found.asked_at()) + TokenCache::LIFE,
                     slots,
                     stamp,
                 },

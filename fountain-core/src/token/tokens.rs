@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::ask::Revocations;
 use super::cache::TokenCache;
 use super::{
     RefreshRules, RefreshTokenStore, RevocationStore, TokenPolicies, TokenRules, refresh_text,
@@ -55,6 +56,7 @@ pub struct Tokens {
     pub(super) keyring: Arc<Keyring>,
     pub(super) refresh_store: Arc<dyn RefreshTokenStore>,
     pub(super) revocations: Arc<dyn RevocationStore>,
+    pub(super) revocation_checks: Revocations,
     pub(super) subjects: Option<Arc<dyn SubjectStore>>,
     pub(super) catalog: RoleCatalog,
     pepper: Option<Pepper>,
@@ -93,6 +95,11 @@ impl Tokens {
             policies: parts.policies,
             keyring: parts.keyring,
             refresh_store: parts.refresh_store,
+            revocation_checks: Revocations::new(
+                parts.revocations.clone(),
+                Some(parts.trust.clone()),
+                parts.clock.clone(),
+            ),
             revocations: parts.revocations,
             subjects: parts.subjects,
             catalog: parts.catalog,

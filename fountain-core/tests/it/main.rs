@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod clocks_apart;
 #[cfg(test)]
+mod crowds;
+#[cfg(test)]
 mod revoked_elsewhere;
 #[cfg(test)]
 mod support;

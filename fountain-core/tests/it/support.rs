@@ -8,12 +8,14 @@ use fountain_core::audit::AuditEvent;
 use fountain_core::memory::MemoryStore;
 use fountain_core::token::{Revocation, RevocationQuery, RevocationStore, RevokeOutcome};
 use fountain_core::{StoreError, StoreErrorKind, Timestamp};
+use tokio::sync::{RwLock, RwLockWriteGuard};
 
 /// Counts how often it is asked whether a token is revoked.
 #[derive(Debug)]
 pub(crate) struct CountingRevocations {
     inner: Arc<MemoryStore>,
     asked: AtomicU64,
+    door: RwLock<()>,
 }
 
 impl CountingRevocations {
@@ -21,7 +23,13 @@ impl CountingRevocations {
         Self {
             inner,
             asked: AtomicU64::new(0),
+            door: RwLock::new(()),
         }
+    }
+
+    /// While the guard is held it looks, and keeps its answers to itself.
+    pub(crate) async fn close(&self) -> RwLockWriteGuard<'_, ()> {
+        self.door.write().await
     }
 
     pub(crate) fn asked(&self) -> u64 {
@@ -41,7 +49,9 @@ impl RevocationStore for CountingRevocations {
 
     async fn is_revoked(&self, query: RevocationQuery<'_>) -> Result<bool, StoreError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
-        self.inner.is_revoked(query).await
+        let found = self.inner.is_revoked(query).await;
+        drop(self.door.read().await);
+        found
     }
 
     async fn purge(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {

@@ -10,6 +10,7 @@ use crate::audit::AuditAction;
 use crate::change::CacheTrust;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, ConfigErrors};
+use crate::flight::{Flights, Topic};
 use crate::metrics::{API_KEY_CHANGES, API_KEY_VERIFICATIONS, Labelled, Outcomes};
 use crate::random::{OsRandom, Random};
 use crate::secret::Pepper;
@@ -152,7 +153,10 @@ impl ApiKeysBuilder {
             .trust
             .as_ref()
             .map(|trust| KeyCache::new(self.capacity, trust.clone()));
+        let (trust, clock) = (&self.trust, &self.clock);
         Ok(ApiKeys {
+            records: Flights::new(Topic::ApiKey, trust.clone(), clock.clone()),
+            owners: Flights::new(Topic::Subject, trust.clone(), clock.clone()),
             store: self.store,
             catalog: self.catalog,
             subjects: self.subjects,

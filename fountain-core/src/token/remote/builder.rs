@@ -10,6 +10,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, ConfigErrors};
 use crate::identity::{Grants, Scope, Subject, Tenant};
 use crate::metrics::{Outcomes, TOKEN_VERIFICATIONS};
+use crate::token::ask::Revocations;
 use crate::token::{RevocationStore, TokenPolicies, TokenPolicy, TokenRules};
 
 /// The longest staleness: 24 h.
@@ -245,9 +246,9 @@ impl RemoteIssuerBuilder {
         Ok(RemoteIssuer(Arc::new(Inner {
             rules,
             keys,
+            revocations: revocations.map(|store| Revocations::new(store, None, Arc::clone(&clock))),
             clock,
             policies: self.policies,
-            revocations,
             tenant,
             subject_prefix,
             catalog,

@@ -10,7 +10,7 @@ use crate::identity::{Actor, TokenId};
 use crate::memory::MemoryStore;
 use crate::random::OsRandom;
 use crate::signing::Algorithm;
-use crate::token::{Revocation, RevocationKey};
+use crate::token::{Revocation, RevocationKey, RevocationStore};
 
 const A: &str = "https://a.example";
 const B: &str = "https://b.example";
