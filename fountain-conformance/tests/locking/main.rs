@@ -1,16 +1,16 @@
-//! The locking of `MemoryStore`, under the model checker shuttle: thousands of schedules of a race, each of which
-//! shuttle chooses at every lock, instead of those few that a machine happens to run.
+//! The locking of `MemoryStore`, and of the questions that callers share, under the model checker shuttle: thousands of
+//! schedules of a race, each of which shuttle chooses at every lock, instead of those few that a machine happens to run.
 //!
-//! The store's source is compiled here a second time, with shuttle's locks in the place of std's ([`memory`]). So no
+//! Their source is compiled here a second time, with shuttle's locks in the place of std's ([`memory`], [`flight`]). So no
 //! build of Fountain has a feature, a `cfg` or a dependency for it, and the tests run with all others. *Rejected:*
 //! `RUSTFLAGS="--cfg shuttle"`, which compiles every dependency anew, aws-lc among them.
 //!
 //! A failing schedule is printed; give it to `shuttle::replay`.
 
-// What the store's source finds under `crate`.
+// What their source finds under `crate`.
 use fountain_core::{access, api_key, audit, change, identity, signing, token};
 mod clock {
-    pub(crate) use fountain_core::Timestamp;
+    pub(crate) use fountain_core::{Clock, Timestamp};
 }
 mod error {
     pub(crate) use fountain_core::{StoreError, StoreErrorKind};
@@ -23,6 +23,8 @@ mod secret {
 mod broken;
 #[cfg(test)]
 mod check;
+#[cfg(test)]
+mod flight;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
