@@ -98,7 +98,7 @@ impl ApiKeys {
     /// 5. the owner is disabled.
     ///
     /// When many calls show one key at once, the stores are asked once and all share the answer; twice when the change
-    /// feed is not heard, or the key is refused.
+    /// feed is not heard, or there is no such key.
     ///
     /// # Security
     /// The time of a refusal tells who does not have the whole key nothing, not even whether its id exists. Who has it
