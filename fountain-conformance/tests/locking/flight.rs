@@ -1,8 +1,9 @@
 //! Questions to a store that several share: the source of the core's `flight`, with shuttle's locks.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use fountain_core::change::CacheTrust;
@@ -151,7 +152,6 @@ fn everybody_is_answered(fresh: bool) {
     });
     assert_eq!(count(&answers, Option::is_some), CALLERS);
     assert_eq!((world.flights.len(), world.flights.seats(&1)), (0, 0));
-    // One caller alone asks once, in each of these worlds.
     let asked = lock(&world.store.0).asked;
     assert!(asked <= CALLERS + 1, "{asked}");
     block_on(world.ask());
@@ -166,6 +166,53 @@ fn whoever_shares_a_question_is_answered_while_the_feed_is_fresh() {
 #[test]
 fn whoever_shares_a_question_is_answered_while_the_feed_is_stale() {
     holds(|| everybody_is_answered(false));
+}
+
+/// Nobody is there to be woken in his place but one who does not get up.
+#[test]
+fn who_shares_a_question_with_one_who_sleeps_is_answered() {
+    holds(|| {
+        let world = World::new(true);
+        let mut sleeper = begun(&world);
+        race(2, |number| {
+            let world = Arc::clone(&world);
+            async move {
+                match number {
+                    0 => world.store.open(),
+                    _ => assert_eq!(world.ask().await, 1),
+                }
+            }
+        });
+        assert_eq!(block_on(sleeper.as_mut()), 1);
+    });
+}
+
+/// A call that waits, and that nothing wakes until it is polled again.
+fn begun(world: &Arc<World>) -> Pin<Box<dyn Future<Output = usize> + Send>> {
+    let world = Arc::clone(world);
+    let mut call = Box::pin(async move { world.ask().await });
+    let mut nobody = Context::from_waker(Waker::noop());
+    assert!(call.as_mut().poll(&mut nobody).is_pending());
+    call
+}
+
+/// L-13: of those who came while the first question was under way, none asks a third.
+fn a_crowd_asks(fresh: bool, questions: usize) {
+    let world = World::new(fresh);
+    let mut calls: Vec<_> = (0..CALLERS).map(|_| Some(begun(&world))).collect();
+    world.store.open();
+    race(CALLERS, |number| calls[number].take().unwrap());
+    assert_eq!(lock(&world.store.0).asked, questions);
+}
+
+#[test]
+fn a_crowd_is_one_question_while_the_feed_is_fresh() {
+    holds(|| a_crowd_asks(true, 1));
+}
+
+#[test]
+fn a_crowd_is_two_questions_while_the_feed_is_stale() {
+    holds(|| a_crowd_asks(false, 2));
 }
 
 /// L-13: nobody takes an answer from before a change that was made before his call began.
