@@ -59,6 +59,7 @@ mod pages {
         Maintenance = "how-to/maintenance.md",
         Postgres = "operations/postgres.md",
         FirstStart = "operations/first-start.md",
+        Metrics = "operations/metrics.md",
         KeyEncryption = "operations/key-encryption.md",
         Emergency = "operations/emergency.md",
         Backup = "operations/backup.md",

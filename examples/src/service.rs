@@ -18,10 +18,11 @@ use std::time::Duration;
 use fountain_core::access::Authority;
 use fountain_core::api_key::NewApiKey;
 use fountain_core::memory::MemoryStore;
+use fountain_core::metrics::{CHANGE_LAG, CHANGE_LAG_BUCKETS};
 use fountain_core::token::RefreshRules;
 use fountain_core::{Error, Fountain, FountainBuilder, Secret, Tenant};
 use fountain_store_sqlite::SqliteStore;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -178,7 +179,10 @@ fn recorder() -> Result<PrometheusHandle, BoxError> {
     if let Some(handle) = &*installed {
         return Ok(handle.clone());
     }
-    let recorder = PrometheusBuilder::new().build_recorder();
+    let lag = Matcher::Full(CHANGE_LAG.name.to_owned());
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(lag, &CHANGE_LAG_BUCKETS)?
+        .build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder)?;
     *installed = Some(handle.clone());

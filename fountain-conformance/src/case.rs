@@ -182,6 +182,8 @@ macro_rules! __cases {
                 change_feed_c_a_reader_is_told_when_changes_behind_its_cursor_were_dropped,
                 change_feed_c_a_cursor_past_the_head_is_a_gap,
                 change_feed_d_head_is_the_place_behind_which_nothing_has_happened,
+                change_feed_e_a_change_comes_with_the_time_of_the_event_that_it_was_made_with,
+                change_feed_e_every_time_that_an_event_can_have_comes_back_to_the_microsecond,
             ]
             model: [
                 model_dropped_calls_leave_a_store_that_goes_on,

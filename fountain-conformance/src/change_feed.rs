@@ -2,19 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use fountain_core::Tenant;
-use fountain_core::audit::AuditAction;
-use fountain_core::change::{Change, ChangeCursor, RevocationKey};
+use fountain_core::audit::{AuditAction, AuditEvent};
+use fountain_core::change::{Change, ChangeCursor, RecordedChange, RevocationKey};
 use fountain_core::token::Revocation;
+use fountain_core::{Tenant, Timestamp};
 use tokio::task::yield_now;
 
 use crate::context::{Context, Stores};
-use crate::fixtures::NOW;
+use crate::fixtures::{NOW, TICK};
+use crate::ledger::what_changed;
 use crate::model::Walk;
 use crate::race::race;
 
 /// Makes one change; gives what must be in the feed.
 async fn change(cx: &Context, s: &Stores) -> Change {
+    change_at(cx, s, NOW).await.change
+}
+
+/// Makes one change, with an event of this time.
+async fn change_at(cx: &Context, s: &Stores, at: Timestamp) -> RecordedChange {
     let key = RevocationKey::Token {
         issuer: cx.fixtures.issuer(),
         id: cx.fixtures.token_id(),
@@ -23,10 +29,16 @@ async fn change(cx: &Context, s: &Stores) -> Change {
         .fixtures
         .event(&Tenant::default(), AuditAction::TokenRevoked);
     s.revocations
-        .revoke(cx.fixtures.revocation(key.clone()), event)
+        .revoke(
+            cx.fixtures.revocation(key.clone()),
+            AuditEvent { at, ..event },
+        )
         .await
         .unwrap();
-    Change::Revocation { key }
+    RecordedChange {
+        change: Change::Revocation { key },
+        at: Some(at),
+    }
 }
 
 async fn changes(cx: &Context, s: &Stores, count: usize) -> Vec<Change> {
@@ -39,6 +51,16 @@ async fn changes(cx: &Context, s: &Stores, count: usize) -> Vec<Change> {
 
 /// The feed behind a cursor to its end, by batches of `limit`, and where it ends.
 async fn read(s: &Stores, cursor: ChangeCursor, limit: usize) -> (Vec<Change>, ChangeCursor) {
+    let (entries, cursor) = read_entries(s, cursor, limit).await;
+    (what_changed(entries), cursor)
+}
+
+/// The same, with the times of the changes.
+async fn read_entries(
+    s: &Stores,
+    cursor: ChangeCursor,
+    limit: usize,
+) -> (Vec<RecordedChange>, ChangeCursor) {
     let mut all = Vec::new();
     let mut cursor = cursor;
     loop {
@@ -152,14 +174,18 @@ pub(crate) async fn change_feed_b_a_batch_is_full_or_the_last_and_its_cursor_rea
     let made = changes(&cx, &s, 10).await;
     for limit in [1, 2, 3, 5, 9, 10, 11, 1000] {
         let batch = s.feed.since(start, limit).await.unwrap();
-        assert_eq!(batch.changes, made[..limit.min(10)], "by {limit}");
+        assert_eq!(
+            what_changed(batch.changes),
+            made[..limit.min(10)],
+            "by {limit}"
+        );
         assert_eq!(read(&s, start, limit).await.0, made, "by {limit}");
     }
     // From every place in between.
     let mut cursor = start;
     for (at, change) in made.iter().enumerate() {
         let batch = s.feed.since(cursor, 1).await.unwrap();
-        assert_eq!(batch.changes, std::slice::from_ref(change));
+        assert_eq!(what_changed(batch.changes), std::slice::from_ref(change));
         cursor = batch.cursor;
         assert_eq!(read(&s, cursor, 1000).await.0, made[at + 1..]);
     }
@@ -256,4 +282,42 @@ pub(crate) async fn change_feed_d_head_is_the_place_behind_which_nothing_has_hap
         s.revocations.revoke(refused, event).await.unwrap();
         assert_eq!(s.feed.head().await.unwrap(), reached);
     }
+}
+
+/// L-13: what a reader measures its lag from. A random walk through every mutating call, whose events have times of their
+/// own, which are not those of the calls nor rise.
+pub(crate) async fn change_feed_e_a_change_comes_with_the_time_of_the_event_that_it_was_made_with(
+    cx: Context,
+) {
+    let s = cx.fresh().await;
+    for _ in 0..cx.rounds.sequences.div_ceil(3) {
+        let start = s.feed.head().await.unwrap();
+        let mut expected = Vec::new();
+        for operation in Walk::new(&cx).operations(40) {
+            expected.extend(operation.run(&s).await.entry());
+        }
+        for limit in [7, 1000] {
+            let seen = read_entries(&s, start, limit).await.0;
+            assert_eq!(seen, expected, "by {limit}");
+        }
+    }
+}
+
+pub(crate) async fn change_feed_e_every_time_that_an_event_can_have_comes_back_to_the_microsecond(
+    cx: Context,
+) {
+    let s = cx.fresh().await;
+    let start = s.feed.head().await.unwrap();
+    let mut made = Vec::new();
+    for at in [
+        Timestamp::MAX,
+        Timestamp::MIN,
+        Timestamp::from_unix_seconds(0),
+        Timestamp::from_unix_micros(-1),
+        NOW + TICK,
+        NOW,
+    ] {
+        made.push(change_at(&cx, &s, at).await);
+    }
+    assert_eq!(read_entries(&s, start, 4).await.0, made);
 }

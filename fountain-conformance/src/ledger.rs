@@ -2,7 +2,7 @@
 
 use fountain_core::Tenant;
 use fountain_core::audit::{AuditEvent, AuditSequence};
-use fountain_core::change::{Change, ChangeCursor};
+use fountain_core::change::{Change, ChangeCursor, RecordedChange};
 
 use crate::context::Stores;
 
@@ -38,6 +38,11 @@ impl Ledger {
 
     /// The changes in the feed since.
     pub(crate) async fn changes(&self) -> Vec<Change> {
+        what_changed(self.entries().await)
+    }
+
+    /// The same, with their times.
+    pub(crate) async fn entries(&self) -> Vec<RecordedChange> {
         self.read_feed().await.0
     }
 
@@ -51,7 +56,7 @@ impl Ledger {
         let (recorded, after) = self.read_trail().await;
         let (fed, cursor) = self.read_feed().await;
         assert_eq!(recorded, events, "the events of {what}");
-        assert_eq!(fed, changes, "the feed entries of {what}");
+        assert_eq!(what_changed(fed), changes, "the feed entries of {what}");
         (self.after, self.cursor) = (after, cursor);
     }
 
@@ -74,7 +79,7 @@ impl Ledger {
         }
     }
 
-    async fn read_feed(&self) -> (Vec<Change>, ChangeCursor) {
+    async fn read_feed(&self) -> (Vec<RecordedChange>, ChangeCursor) {
         let mut changes = Vec::new();
         let mut cursor = self.cursor;
         loop {
@@ -91,4 +96,9 @@ impl Ledger {
             }
         }
     }
+}
+
+/// The changes alone, without their times.
+pub(crate) fn what_changed(entries: Vec<RecordedChange>) -> Vec<Change> {
+    entries.into_iter().map(|entry| entry.change).collect()
 }

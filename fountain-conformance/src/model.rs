@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fountain_core::access::SubjectRecord;
 use fountain_core::api_key::{ApiKeyRecord, KeyPage};
 use fountain_core::audit::AuditEvent;
-use fountain_core::change::Change;
+use fountain_core::change::RecordedChange;
 use fountain_core::memory::MemoryStore;
 use fountain_core::signing::KeyRing;
 use fountain_core::token::RefreshFamily;
@@ -104,7 +104,7 @@ struct View {
     revoked: Vec<bool>,
     subjects: Vec<Option<SubjectRecord>>,
     events: Vec<Vec<AuditEvent>>,
-    changes: Vec<Change>,
+    changes: Vec<RecordedChange>,
 }
 
 impl View {
@@ -220,7 +220,7 @@ impl Observer {
         }
         for ledger in &self.ledgers {
             view.events.push(ledger.events().await);
-            view.changes = ledger.changes().await;
+            view.changes = ledger.entries().await;
         }
         view
     }

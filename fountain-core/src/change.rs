@@ -8,10 +8,12 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::identity::{FamilyId, Issuer, KeyId, Subject, Tenant, TokenId};
 
 mod follow;
+mod lag;
 mod trust;
 
 pub use follow::ChangeFollower;
@@ -80,11 +82,21 @@ pub enum RevocationKey {
     },
 }
 
+/// A change, as the feed keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RecordedChange {
+    /// What a cache must forget.
+    pub change: Change,
+    /// When it was made, by the clock of whoever made it: the `at` of the event that it was recorded with. None when
+    /// a version of the store wrote it that did not keep the time.
+    pub at: Option<Timestamp>,
+}
+
 /// What came after a cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeBatch {
     /// The changes, oldest first.
-    pub changes: Vec<Change>,
+    pub changes: Vec<RecordedChange>,
     /// Where to read on.
     pub cursor: ChangeCursor,
     /// Whether changes between the given cursor and the first one here are gone: forget everything.
@@ -101,6 +113,8 @@ pub struct ChangeBatch {
 /// - C: when changes behind the given cursor were dropped, or the cursor is past the head (the feed was lost and
 ///   began anew), `gap` is true, no changes are given and the cursor is the feed's head.
 /// - D: `head` is the cursor behind which nothing has happened yet.
+/// - E: a change comes with the `at` of the event that the call which made it took, to the microsecond: a store has no
+///   clock. Only what an earlier version of the store wrote comes without.
 #[async_trait]
 pub trait ChangeFeed: Debug + Send + Sync + 'static {
     /// The newest place in the feed.

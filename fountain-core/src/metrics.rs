@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use metrics::{Counter, Unit, describe_counter, describe_gauge};
+use metrics::{Counter, Unit, describe_counter, describe_gauge, describe_histogram};
 
 use crate::error::Reason;
 
@@ -19,6 +19,8 @@ pub enum Kind {
     Counter,
     /// Rises and falls.
     Gauge,
+    /// Many measurements, of which an exporter keeps counts by bucket, or quantiles.
+    Histogram,
 }
 
 /// One metric: its name, kind, labels and meaning.
@@ -88,7 +90,21 @@ metrics! {
     /// Changes read from the feed.
     CHANGES_FOLLOWED = "fountain_changes_followed_total", Counter, [],
         "Changes of other nodes and of this one that were read from the change feed";
+    /// How late this node heard of each change (L-13).
+    CHANGE_LAG = "fountain_change_lag_seconds", Histogram, [],
+        "Seconds between a change, by the clock of whoever made it, and this node's reading of it from the feed";
+    /// Changes from the future: clocks that are apart.
+    CHANGES_AHEAD = "fountain_changes_ahead_total", Counter, [],
+        "Changes whose time was more than 5 s ahead of this node's clock: the clocks of two nodes are apart";
 }
+
+/// The upper ends of good buckets for [`CHANGE_LAG`], in seconds: fine below the second between two ticks, with an end
+/// at the bound of 5 s (L-13) and some beyond it, where a node has stopped believing its caches.
+///
+/// No exporter knows of them by itself: a host hands them to its own when that is made, to that for Prometheus by
+/// `set_buckets_for_metric`. Without, that one gives quantiles, which cannot be added up over nodes.
+pub const CHANGE_LAG_BUCKETS: [f64; 11] =
+    [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5, 5.0, 15.0, 60.0];
 
 /// Tells the recorder what each metric means. Called by `build()`.
 pub fn describe() {
@@ -96,6 +112,7 @@ pub fn describe() {
         match metric.kind {
             Kind::Counter => describe_counter!(metric.name, Unit::Count, metric.help),
             Kind::Gauge => describe_gauge!(metric.name, Unit::Seconds, metric.help),
+            Kind::Histogram => describe_histogram!(metric.name, Unit::Seconds, metric.help),
         }
     }
 }
@@ -176,7 +193,19 @@ mod tests {
                 metric.name.ends_with("_total"),
                 metric.kind == Kind::Counter
             );
+            // What is no count is described in seconds.
+            assert_eq!(
+                metric.name.ends_with("_seconds"),
+                metric.kind != Kind::Counter
+            );
         }
+    }
+
+    /// L-13: whether a change was late must be readable from the buckets.
+    #[test]
+    fn the_buckets_of_the_lag_rise_and_one_ends_at_the_bound() {
+        assert!(CHANGE_LAG_BUCKETS.is_sorted_by(|a, b| a < b));
+        assert!(CHANGE_LAG_BUCKETS.contains(&5.0));
     }
 
     #[test]

@@ -24,5 +24,6 @@ GRANT SELECT
        fountain.subject_roles
     TO fountain_reader;
 GRANT EXECUTE
-    ON FUNCTION fountain.place_changes(bigint, bigint), fountain.changes_since(bigint, bigint)
+    ON FUNCTION fountain.place_changes(bigint, bigint), fountain.changes_since(bigint, bigint),
+       fountain.timed_changes_since(bigint, bigint)
     TO fountain_reader;

@@ -3,7 +3,9 @@
 
 use async_trait::async_trait;
 use fountain_core::audit::{AuditEvent, AuditPage, AuditSequence, AuditStore, RecordedEvent};
-use fountain_core::change::{Change, ChangeBatch, ChangeCursor, ChangeFeed, RevocationKey};
+use fountain_core::change::{
+    Change, ChangeBatch, ChangeCursor, ChangeFeed, RecordedChange, RevocationKey,
+};
 use fountain_core::{StoreError, Tenant};
 use sqlx::postgres::PgRow;
 
@@ -80,7 +82,7 @@ impl PostgresStore {
     async fn changes_since(&self, behind: i64, most: i64) -> Result<Vec<PgRow>, StoreError> {
         self.place_changes().await?;
         let select = Statement::look_up(
-            "SELECT head, oldest, position, kind, scope, id FROM fountain.changes_since($1, $2)",
+            "SELECT head, oldest, position, kind, scope, id, at FROM fountain.timed_changes_since($1, $2)",
         );
         self.rows(select.number(behind).number(most)).await
     }
@@ -180,7 +182,7 @@ impl ChangeFeed for PostgresStore {
                 break;
             }
             let place = fields.counter("position")?;
-            match decode(&fields) {
+            match recorded_change(&fields) {
                 // A hole is no work of ours: what was there may have been about anything.
                 Ok(change) if place == batch.cursor.0.saturating_add(1) => {
                     batch.changes.push(change);
@@ -198,7 +200,14 @@ fn head(fields: &Fields<'_>) -> Result<ChangeCursor, StoreError> {
     fields.counter("head").map(ChangeCursor)
 }
 
-fn decode(fields: &Fields<'_>) -> Result<Change, StoreError> {
+fn recorded_change(fields: &Fields<'_>) -> Result<RecordedChange, StoreError> {
+    Ok(RecordedChange {
+        change: change(fields)?,
+        at: fields.time_option("at")?,
+    })
+}
+
+fn change(fields: &Fields<'_>) -> Result<Change, StoreError> {
     let kind: &str = fields.value("kind")?;
     Ok(match kind {
         "api_key" => Change::ApiKey {

@@ -1,10 +1,11 @@
 //! The audit trail and the change feed.
 
 use async_trait::async_trait;
-use fountain_core::StoreError;
-use fountain_core::Tenant;
 use fountain_core::audit::{AuditEvent, AuditPage, AuditSequence, AuditStore, RecordedEvent};
-use fountain_core::change::{Change, ChangeBatch, ChangeCursor, ChangeFeed, RevocationKey};
+use fountain_core::change::{
+    Change, ChangeBatch, ChangeCursor, ChangeFeed, RecordedChange, RevocationKey,
+};
+use fountain_core::{StoreError, Tenant, Timestamp};
 use redis::Value;
 
 use crate::error::{corrupt, unexpected};
@@ -65,6 +66,28 @@ fn change(words: &[u8]) -> Result<Change, StoreError> {
     };
     line.agree("end", line.is_done())?;
     Ok(change)
+}
+
+fn recorded_change(words: &[u8], at: &[u8]) -> Result<RecordedChange, StoreError> {
+    Ok(RecordedChange {
+        change: change(words)?,
+        at: change_time(at)?,
+    })
+}
+
+/// The time of a change, in microseconds as its event has it; empty when a version wrote it that kept none.
+fn change_time(digits: &[u8]) -> Result<Option<Timestamp>, StoreError> {
+    if digits.is_empty() {
+        return Ok(None);
+    }
+    let micros: Option<i64> = std::str::from_utf8(digits)
+        .ok()
+        .and_then(|text| text.parse().ok());
+    micros
+        .map(Timestamp::from_unix_micros)
+        .filter(|at| Some(at.as_unix_micros()) == micros)
+        .map(Some)
+        .ok_or_else(|| corrupt("changes", "at"))
 }
 
 #[async_trait]
@@ -158,7 +181,8 @@ impl ChangeFeed for RedisStore {
         };
         while let Some(at) = parts.next() {
             batch.cursor = place(at)?;
-            match change(&bytes(next(&mut parts)?)?) {
+            let (words, at) = (bytes(next(&mut parts)?)?, bytes(next(&mut parts)?)?);
+            match recorded_change(&words, &at) {
                 Ok(change) => batch.changes.push(change),
                 // What cannot be read may have been about anything (F-35).
                 Err(_) => return Ok(lost),

@@ -39,14 +39,21 @@ impl Migration {
 ///     println!("-- {:04} {}\n{}", migration.version, migration.name, migration.sql);
 /// }
 /// ```
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "initial",
-    sql: include_str!("../migrations/0001_initial.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "initial",
+        sql: include_str!("../migrations/0001_initial.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "change times",
+        sql: include_str!("../migrations/0002_change_times.sql"),
+    },
+];
 
 /// The version that this crate reads and writes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const TABLE: &str = "_fountain_migrations";
 
@@ -73,7 +80,11 @@ pub(crate) async fn run(
         .await
         .map_err(from_sqlx)?;
     if !is_current(&mut transaction, migrate).await? {
-        migrate_within(&mut transaction)
+        let standing = match found(&mut transaction).await? {
+            Found::Nothing => 0,
+            Found::Version(version) => version,
+        };
+        migrate_within(&mut transaction, standing)
             .await
             .map_err(from_migrate)?;
     }
@@ -81,7 +92,12 @@ pub(crate) async fn run(
 }
 
 /// What sqlx's `Migrator` does; that one cannot be used within a transaction of ours by a future that is `Send`.
-async fn migrate_within(connection: &mut SqliteConnection) -> Result<(), MigrateError> {
+///
+/// What leads to the version that stands is left alone where it is not noted: a tool of the host's has run it.
+async fn migrate_within(
+    connection: &mut SqliteConnection,
+    standing: u32,
+) -> Result<(), MigrateError> {
     connection.ensure_migrations_table(TABLE).await?;
     let applied = connection.list_applied_migrations(TABLE).await?;
     for migration in MIGRATIONS {
@@ -92,6 +108,7 @@ async fn migrate_within(connection: &mut SqliteConnection) -> Result<(), Migrate
         {
             Some(done) if done.checksum == migration.checksum => {}
             Some(_) => return Err(MigrateError::VersionMismatch(migration.version)),
+            None if migration.version <= i64::from(standing) => {}
             None => drop(connection.apply(TABLE, &migration).await?),
         }
     }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use fountain_core::audit::{AuditEvent, AuditPage, AuditSequence, AuditStore, RecordedEvent};
-use fountain_core::change::{Change, ChangeBatch, ChangeCursor, ChangeFeed};
+use fountain_core::change::{Change, ChangeBatch, ChangeCursor, ChangeFeed, RecordedChange};
 use fountain_core::{StoreError, Tenant};
 use sqlx::sqlite::SqliteConnection;
 
@@ -51,15 +51,16 @@ impl Trail {
         event: &AuditEvent,
         change: &Change,
     ) -> Result<(), StoreError> {
-        // Two statements in one trip to the connection's thread; ?4 counts from the start of both.
+        // Two statements in one trip to the connection's thread; ?4 and ?5 count from the start of both.
         let insert = query(concat!(
             insert_event!(),
-            "; INSERT INTO fountain_changes (change) VALUES (?4)"
+            "; INSERT INTO fountain_changes (change, at) VALUES (?4, ?5)"
         ))
         .bind(event.id.as_str())
         .bind(event.tenant.as_str())
         .bind(json(event)?)
-        .bind(json(change)?);
+        .bind(json(change)?)
+        .bind(event.at.as_unix_micros());
         let position = execute(connection, insert).await?.last_insert_rowid();
         if position % Self::CUT_EVERY == 0 {
             let cut = query(
@@ -141,9 +142,9 @@ impl ChangeFeed for SqliteStore {
             "WITH bounds AS MATERIALIZED (
                  SELECT (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'fountain_changes') AS head,
                         (SELECT min(position) FROM fountain_changes) AS oldest)
-             SELECT head, oldest, position, change
+             SELECT head, oldest, position, change, at
              FROM bounds LEFT JOIN (
-                 SELECT position, change FROM fountain_changes WHERE position > ?1 ORDER BY position LIMIT ?2)
+                 SELECT position, change, at FROM fountain_changes WHERE position > ?1 ORDER BY position LIMIT ?2)
              ORDER BY position",
         )
         .bind(counter(cursor.0))
@@ -187,7 +188,7 @@ impl ChangeFeed for SqliteStore {
                 break;
             }
             batch.cursor = ChangeCursor(fields.counter("position")?);
-            match fields.json("change") {
+            match recorded_change(&fields) {
                 Ok(change) => batch.changes.push(change),
                 // What cannot be read may have been about anything (F-35).
                 Err(_) => return Ok(lost),
@@ -195,6 +196,13 @@ impl ChangeFeed for SqliteStore {
         }
         Ok(batch)
     }
+}
+
+fn recorded_change(fields: &Fields<'_>) -> Result<RecordedChange, StoreError> {
+    Ok(RecordedChange {
+        change: fields.json("change")?,
+        at: fields.time_option("at")?,
+    })
 }
 
 fn head(fields: &Fields<'_>) -> Result<ChangeCursor, StoreError> {

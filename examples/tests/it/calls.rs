@@ -71,6 +71,14 @@ async fn anyone_may_ask_how_it_is() {
             metrics.text.contains("fountain_api_key_changes_total"),
             "{metrics:?}"
         );
+        // L-13: measured by buckets of which one ends at the bound.
+        for line in [
+            "# TYPE fountain_change_lag_seconds histogram",
+            "fountain_change_lag_seconds_bucket{le=\"5\"} ",
+            "fountain_changes_ahead_total 0",
+        ] {
+            assert!(metrics.text.contains(line), "{line} in {metrics:?}");
+        }
         world.stop().await;
     }
 }

@@ -7,7 +7,7 @@ use fountain_core::api_key::{
     ApiKeyRecord, InsertKeyOutcome, KeyChangeOutcome, KeyId, RotateKeyOutcome,
 };
 use fountain_core::audit::{AuditEvent, EventId};
-use fountain_core::change::{Change, RevocationKey};
+use fountain_core::change::{Change, RecordedChange, RevocationKey};
 use fountain_core::identity::{FamilyId, Issuer};
 use fountain_core::signing::{KeyTransition, TransitionOutcome};
 use fountain_core::token::{
@@ -109,6 +109,13 @@ impl Answer {
             event: changed.then(|| event.clone()),
             change: change.filter(|_| changed),
         }
+    }
+
+    /// What it must have appended to the feed, with the time of the event that it must have recorded.
+    pub(crate) fn entry(&self) -> Option<RecordedChange> {
+        let at = self.event.as_ref().map(|event| event.at);
+        let change = self.change.clone()?;
+        Some(RecordedChange { change, at })
     }
 
     /// A call that records nothing.

@@ -201,6 +201,9 @@ mistakes! {
     ReadingDrainsTheFeed => ["change_feed_b_every_reader_sees_every_change"],
     GapsAreHidden => ["change_feed_c_a_reader_is_told_when_changes_behind_its_cursor_were_dropped", "change_feed_c_a_cursor_past_the_head_is_a_gap"],
     HeadIsBehind => ["change_feed_d_head_is_the_place_behind_which_nothing_has_happened"],
+    ChangesComeWithoutTheirTime => ["change_feed_e_a_change_comes_with_the_time_of_the_event_that_it_was_made_with", "model_random_sequences_end_as_in_the_memory_store"],
+    ChangesOfABatchHaveOneTime => ["change_feed_e_a_change_comes_with_the_time_of_the_event_that_it_was_made_with"],
+    ChangeTimesAreRounded => ["change_feed_e_every_time_that_an_event_can_have_comes_back_to_the_microsecond"],
 }
 
 /// The mistakes that several traits could have, in each of them.

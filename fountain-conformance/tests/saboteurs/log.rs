@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use fountain_core::audit::{
     AuditEvent, AuditPage, AuditSequence, AuditStore, EventId, RecordedEvent,
 };
-use fountain_core::change::{ChangeBatch, ChangeCursor, ChangeFeed};
+use fountain_core::change::{ChangeBatch, ChangeCursor, ChangeFeed, RecordedChange};
 use fountain_core::{StoreError, Tenant};
 
 use crate::fault::{Area, Fault, to_millis};
@@ -133,14 +133,28 @@ impl ChangeFeed for Saboteur {
         if self.is(Fault::CursorsSkipOne) && batch.cursor < self.inner.head().await? {
             batch.cursor.0 += 1;
         }
+        let latest = batch.changes.last().and_then(|entry| entry.at);
+        for entry in &mut batch.changes {
+            if self.is(Fault::ChangesComeWithoutTheirTime) {
+                entry.at = None;
+            } else if self.is(Fault::ChangesOfABatchHaveOneTime) {
+                entry.at = latest;
+            } else if self.is(Fault::ChangeTimesAreRounded) {
+                entry.at = entry.at.map(to_millis);
+            }
+        }
         let mut notes = self.notes();
         notes.delivered = batch.cursor.0;
         batch
             .changes
-            .retain(|change| !notes.hidden_changes.contains(change));
+            .retain(|entry| !notes.hidden_changes.contains(&entry.change));
         for early in &notes.early_changes {
-            if batch.changes.len() < limit && !batch.changes.contains(early) {
-                batch.changes.push(early.clone());
+            let is_there = batch.changes.iter().any(|entry| entry.change == *early);
+            if batch.changes.len() < limit && !is_there {
+                batch.changes.push(RecordedChange {
+                    change: early.clone(),
+                    at: None,
+                });
             }
         }
         Ok(batch)

@@ -1,6 +1,7 @@
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::lag::Lag;
 use super::{CacheTrust, Change, ChangeCursor, ChangeFeed};
 use crate::clock::Clock;
 use crate::error::StoreError;
@@ -10,12 +11,19 @@ use crate::error::StoreError;
 /// The host calls [`ChangeFollower::catch_up`] at least once a second (through
 /// `Fountain::tick`, usually). A node that does not, or whose feed does not answer, stops
 /// trusting its caches by itself: see [`CacheTrust`].
+///
+/// How late it heard of each change is recorded in [`CHANGE_LAG`](crate::metrics::CHANGE_LAG) (L-13): from the time that the
+/// change carries to its reading, by this node's wall clock, and so with the two clocks' difference as its error. Never
+/// below zero; a change more than 5 s ahead of this node's clock is counted in
+/// [`CHANGES_AHEAD`](crate::metrics::CHANGES_AHEAD). What is not read one by one, at the start and behind a gap,
+/// is not measured; what two calls at once read is measured twice. A host installs its recorder before it makes this.
 #[derive(Debug)]
 pub struct ChangeFollower {
     feed: Arc<dyn ChangeFeed>,
     clock: Arc<dyn Clock>,
     trust: Arc<CacheTrust>,
     cursor: Mutex<Option<ChangeCursor>>,
+    lag: Lag,
 }
 
 impl ChangeFollower {
@@ -29,6 +37,7 @@ impl ChangeFollower {
             clock,
             trust,
             cursor: Mutex::new(None),
+            lag: Lag::new(),
         }
     }
 
@@ -57,10 +66,12 @@ impl ChangeFollower {
             if batch.gap {
                 self.trust.forget_everything();
             }
-            for change in &batch.changes {
-                self.forget(change);
+            // First of all, so that measuring makes nothing later.
+            for entry in &batch.changes {
+                self.forget(&entry.change);
                 count += 1;
             }
+            self.lag.measure(self.clock.now(), &batch.changes);
             self.advance(batch.cursor);
             if batch.gap || batch.changes.len() < Self::BATCH {
                 self.trust.confirm(asked);

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{MemoryStore, State};
 use crate::audit::{AuditEvent, AuditPage, AuditSequence, AuditStore, EventId, RecordedEvent};
-use crate::change::{Change, ChangeBatch, ChangeCursor, ChangeFeed};
+use crate::change::{Change, ChangeBatch, ChangeCursor, ChangeFeed, RecordedChange};
 use crate::error::StoreError;
 use crate::identity::Tenant;
 
@@ -13,7 +13,7 @@ use crate::identity::Tenant;
 pub(super) struct Log {
     events: HashMap<Tenant, Vec<RecordedEvent>>,
     ids: HashSet<EventId>,
-    feed: VecDeque<Change>,
+    feed: VecDeque<RecordedChange>,
     dropped: u64,
 }
 
@@ -35,7 +35,7 @@ impl Log {
         }
     }
 
-    pub(super) fn changed(&mut self, change: Change) {
+    pub(super) fn changed(&mut self, change: RecordedChange) {
         if self.feed.len() == Self::FEED_LENGTH {
             self.feed.pop_front();
             self.dropped += 1;
@@ -54,8 +54,9 @@ fn count(len: usize) -> u64 {
 
 impl State {
     pub(super) fn commit(&mut self, event: AuditEvent, change: Change) {
+        let at = Some(event.at);
         self.log.record(event);
-        self.log.changed(change);
+        self.log.changed(RecordedChange { change, at });
     }
 }
 

@@ -180,7 +180,8 @@ async fn a_change_that_cannot_be_read_or_is_not_there_is_a_gap() {
     let head = store.head().await.unwrap();
     let mut beside = bench.beside().await;
     for damage in [
-        "UPDATE fountain.changes SET kind = '?' WHERE position = 3",
+        "UPDATE fountain.changes SET at = 9223372036854775807 WHERE position = 3",
+        "UPDATE fountain.changes SET kind = '?', at = NULL WHERE position = 3",
         "DELETE FROM fountain.changes WHERE position = 3",
     ] {
         run(&mut beside, damage).await;

@@ -1,7 +1,10 @@
 use std::borrow::Cow;
 
+use fountain_conformance::NOW;
 use fountain_core::StoreErrorKind;
+use fountain_core::Timestamp;
 use fountain_core::api_key::KeyStore;
+use fountain_core::change::{Change, ChangeCursor, ChangeFeed};
 use fountain_store_postgres::{MIGRATIONS, PostgresStore};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Connection, SqlSafeStr};
@@ -52,7 +55,7 @@ async fn a_host_keeps_its_tables_and_its_migrations_whoever_was_there_first() {
         );
         assert_eq!(
             number(&mut beside, "SELECT count(*) FROM fountain._migrations").await,
-            1
+            i64::try_from(MIGRATIONS.len()).unwrap()
         );
     }
 }
@@ -150,8 +153,8 @@ async fn a_migration_that_was_edited_after_it_ran_is_refused() {
 async fn a_migration_that_ends_half_way_leaves_nothing_behind() {
     let bench = empty().await;
     let mut beside = bench.beside().await;
-    // The last function of the migration is in the way.
-    let last = "fountain.changes_since(behind bigint, most bigint)";
+    // The last function of the last migration is in the way.
+    let last = "fountain.timed_changes_since(behind bigint, most bigint)";
     run(
         &mut beside,
         &format!(
@@ -189,4 +192,40 @@ async fn a_host_may_run_the_plain_sql_with_its_own_tool() {
     bench.insert(&store).await.unwrap();
     // Nor is one who forgets to say so punished for it.
     bench.insert(&bench.open().await).await.unwrap();
+}
+
+/// R-108, L-13: nodes of version 1 work on the tables of version 2 beside new ones. What they wrote before the migration
+/// has no time; what they write after it has, since they call the same function.
+#[tokio::test]
+async fn nodes_of_version_1_go_on_beside_nodes_that_keep_the_time_of_a_change() {
+    let note = |name: &str| {
+        format!(
+            "SELECT fountain.note('{name}', 'default', '{{\"at\":-7}}', 'api_key', '', '7Kq3nX0aVb2LmZ9T')"
+        )
+    };
+    let bench = empty().await;
+    let mut old = bench.beside().await;
+    run(&mut old, MIGRATIONS[0].sql).await;
+    run(&mut old, &note("before")).await;
+    // By a tool of the host's until now: it is not run again.
+    let store = bench.open().await;
+    run(&mut old, &note("after")).await;
+    bench.insert(&store).await.unwrap();
+
+    let batch = store.since(ChangeCursor(0), 10).await.unwrap();
+    let times: Vec<_> = batch.changes.iter().map(|entry| entry.at).collect();
+    assert_eq!(
+        times,
+        [None, Some(Timestamp::from_unix_micros(-7)), Some(NOW)]
+    );
+    let id = "7Kq3nX0aVb2LmZ9T".parse().unwrap();
+    assert_eq!(batch.changes[0].change, Change::ApiKey { id });
+
+    // What a node of version 1 asks when it starts, and when it reads the feed.
+    let serves = "SELECT count(*) FROM fountain.schema WHERE version >= 1 AND serves_from <= 1";
+    assert_eq!(number(&mut old, serves).await, 1);
+    let read = "SELECT count(*) FROM (
+        SELECT head, oldest, position, kind, scope, id FROM fountain.changes_since(0, 10)) AS seen
+        WHERE head = 3 AND oldest = 1 AND kind = 'api_key'";
+    assert_eq!(number(&mut old, read).await, 3);
 }

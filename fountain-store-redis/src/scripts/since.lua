@@ -1,4 +1,5 @@
--- ARGV: a cursor, how many changes. Gives the head, whether there is a gap, and the changes in turn.
+-- ARGV: a cursor, how many changes. Gives the head, whether there is a gap, and of each change its place, itself and its
+-- time, which is empty where a version wrote it that kept none.
 local at = head()
 local cursor, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
 local oldest = at + 1
@@ -12,5 +13,6 @@ end
 for _, entry in ipairs(call('XRANGE', KEYS[2], '(' .. digits(cursor) .. '-0', '+', 'COUNT', limit)) do
     answer[#answer + 1] = string.match(entry[1], '^(%d+)-0$') or ''
     answer[#answer + 1] = entry[2][2]
+    answer[#answer + 1] = entry[2][4] or ''
 end
 return answer

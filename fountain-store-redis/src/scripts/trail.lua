@@ -32,16 +32,23 @@ local function record(trail, id, event)
     sequence = sequence + 1
 end
 
+local function time_of(event)
+    return string.match(event, '^{"id":"%w+","at":(-?%d+),') or ''
+end
+
 -- Appends a change to the feed. A feed that has not begun, or was lost, begins at the server's time in microseconds: past
 -- every place of one that was here before, since nobody makes a million changes a second for long.
-local function announce(change)
+--
+-- The event's time goes with it as it is written there, behind the id: it has more digits than a number of Lua's holds.
+-- Nodes that know no time read the first field, and write no other.
+local function announce(change, event)
     if not position then
         local time = call('TIME')
         position = tonumber(time[1]) * 1000000 + tonumber(time[2])
         call('DEL', CHANGES)
     end
     local place = digits(position + 1)
-    call('XADD', CHANGES, 'MAXLEN', '~', ARGV[1], place .. '-0', 'change', change)
+    call('XADD', CHANGES, 'MAXLEN', '~', ARGV[1], place .. '-0', 'change', change, 'at', time_of(event))
     call('HSET', META, 'position', place)
     position = position + 1
     -- Whoever hears it reads sooner. Nothing depends on it, so whether it is permitted does not matter either.
@@ -51,6 +58,6 @@ end
 -- The change is announced first: if the trail cannot take the event, caches have forgotten once too often, and nothing
 -- else has happened.
 local function commit(change, trail, id, event)
-    announce(change)
+    announce(change, event or ARGV[4])
     record(trail or KEYS[4], id or ARGV[3], event or ARGV[4])
 end

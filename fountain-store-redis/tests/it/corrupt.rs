@@ -5,7 +5,7 @@ use fountain_core::StoreErrorKind;
 use fountain_core::access::SubjectStore;
 use fountain_core::api_key::{InsertKeyOutcome, KeyChangeOutcome, KeyStore};
 use fountain_core::audit::{AuditAction, AuditSequence, AuditStore};
-use fountain_core::change::{ChangeCursor, ChangeFeed, RevocationKey};
+use fountain_core::change::{Change, ChangeCursor, ChangeFeed, RecordedChange, RevocationKey};
 use fountain_core::identity::Issuer;
 use fountain_core::signing::{KeyTransition, SigningKeyStore};
 use fountain_core::token::{RefreshTokenStore, RevocationQuery, RevocationStore};
@@ -209,27 +209,39 @@ async fn a_change_that_cannot_be_read_is_a_gap() {
     let store = bench.open().await;
     let start = store.head().await.unwrap();
     bench.insert(&store).await.unwrap();
-    for (at, words) in ["martian x", "api_key short", "api_key", "token a", ""]
-        .iter()
-        .enumerate()
+    let good = "api_key 7Kq3nX0aVb2LmZ9T";
+    for (at, (words, time)) in [
+        ("martian x", "1"),
+        ("api_key short", "1"),
+        ("api_key", "1"),
+        ("token a", "1"),
+        ("", "1"),
+        (good, "today"),
+        (good, "1.5"),
+        (good, "9223372036854775807"),
+        (good, "9223372036854775808"),
+    ]
+    .iter()
+    .enumerate()
     {
         let place = start.0 + 2 + u64::try_from(at).unwrap();
         let id = format!("{place}-0");
-        let _: String = bench.run(&["XADD", "@changes", &id, "change", words]).await;
+        let _: String = bench
+            .run(&["XADD", "@changes", &id, "change", words, "at", time])
+            .await;
         let _: u64 = bench
             .run(&["HSET", "@meta", "position", &place.to_string()])
             .await;
         let batch = store.since(ChangeCursor(place - 1), 100).await.unwrap();
-        assert!(batch.gap && batch.changes.is_empty(), "{words}");
+        assert!(batch.gap && batch.changes.is_empty(), "{words} at {time}");
         assert_eq!(batch.cursor, store.head().await.unwrap());
     }
     let key = bench.insert(&store).await.unwrap();
     let place = store.head().await.unwrap().0;
     let behind = store.since(ChangeCursor(place - 1), 100).await.unwrap();
-    assert_eq!(
-        behind.changes,
-        [fountain_core::change::Change::ApiKey { id: key.id }]
-    );
+    let change = Change::ApiKey { id: key.id };
+    let at = Some(NOW);
+    assert_eq!(behind.changes, [RecordedChange { change, at }]);
 }
 
 #[tokio::test]

@@ -4,9 +4,10 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use fountain_conformance::NOW;
-use fountain_core::api_key::KeyStore;
+use fountain_core::Timestamp;
+use fountain_core::api_key::{KeyId, KeyStore};
 use fountain_core::audit::{AuditAction, AuditStore};
-use fountain_core::change::{Change, ChangeCursor, ChangeFeed};
+use fountain_core::change::{Change, ChangeCursor, ChangeFeed, RecordedChange};
 use fountain_store_redis::RedisStore;
 use fountain_store_redis::redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use fountain_store_redis::redis::{Client, PushKind};
@@ -115,10 +116,8 @@ async fn a_server_that_lost_its_newest_changes_and_made_others_is_a_gap() {
     assert_eq!(cursor, batch.cursor);
     let key = bench.insert(&store).await.unwrap();
     let batch = store.since(cursor, 100).await.unwrap();
-    assert_eq!(
-        (batch.gap, batch.changes),
-        (false, vec![Change::ApiKey { id: key.id }])
-    );
+    assert!(!batch.gap);
+    assert_eq!(batch.changes, [made(key.id, Some(NOW))]);
 }
 
 /// A server that was restarted and lost nothing costs every reader one gap, and no change.
@@ -215,4 +214,41 @@ async fn every_change_is_announced_on_the_stores_channel() {
     });
     heard.await.unwrap();
     assert_eq!(store.since(start, 10).await.unwrap().changes.len(), 1);
+}
+
+fn made(id: KeyId, at: Option<Timestamp>) -> RecordedChange {
+    let change = Change::ApiKey { id };
+    RecordedChange { change, at }
+}
+
+/// L-13: nodes of before changes had a time work on one feed with those of after. Their entries have none, and they read
+/// the first field of every entry.
+#[tokio::test]
+async fn a_node_that_keeps_no_times_goes_on_beside_one_that_does() {
+    let bench = Workbench::new();
+    let store = bench.open().await;
+    let start = head(&store).await;
+    let place = (start.0 + 1).to_string();
+    let of_old = "7Kq3nX0aVb2LmZ9T";
+    let _: String = bench
+        .run(&[
+            "XADD",
+            "@changes",
+            &format!("{place}-0"),
+            "change",
+            &format!("api_key {of_old}"),
+        ])
+        .await;
+    let _: u64 = bench.run(&["HSET", "@meta", "position", &place]).await;
+    let key = bench.insert(&store).await.unwrap();
+
+    let batch = store.since(start, 10).await.unwrap();
+    assert!(!batch.gap);
+    let old = made(of_old.parse().unwrap(), None);
+    assert_eq!(batch.changes, [old, made(key.id.clone(), Some(NOW))]);
+
+    let entries: Vec<(String, Vec<String>)> = bench.run(&["XRANGE", "@changes", "-", "+"]).await;
+    let first: Vec<_> = entries.iter().map(|(_, fields)| &fields[..2]).collect();
+    let words = [of_old, key.id.as_str()].map(|id| format!("api_key {id}"));
+    assert_eq!(first, [["change", &words[0]], ["change", &words[1]]]);
 }

@@ -157,16 +157,17 @@ async fn a_change_that_cannot_be_read_is_a_gap() {
     for _ in 0..5 {
         bench.insert(&store).await.unwrap();
     }
-    run(
-        &mut bench.beside().await,
-        "UPDATE fountain_changes SET change = '?' WHERE position = 3",
-    )
-    .await;
-    let batch = store.since(ChangeCursor(0), 100).await.unwrap();
-    assert!(batch.gap && batch.changes.is_empty());
-    assert_eq!(batch.cursor, store.head().await.unwrap());
-    let behind = store.since(ChangeCursor(3), 100).await.unwrap();
-    assert_eq!((behind.gap, behind.changes.len()), (false, 2));
+    for damage in [
+        "UPDATE fountain_changes SET at = 9223372036854775807 WHERE position = 3",
+        "UPDATE fountain_changes SET change = '?', at = NULL WHERE position = 3",
+    ] {
+        run(&mut bench.beside().await, damage).await;
+        let batch = store.since(ChangeCursor(0), 100).await.unwrap();
+        assert!(batch.gap && batch.changes.is_empty(), "{damage}");
+        assert_eq!(batch.cursor, store.head().await.unwrap());
+        let behind = store.since(ChangeCursor(3), 100).await.unwrap();
+        assert_eq!((behind.gap, behind.changes.len()), (false, 2));
+    }
 }
 
 #[tokio::test]

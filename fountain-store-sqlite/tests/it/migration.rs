@@ -1,8 +1,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use fountain_conformance::NOW;
 use fountain_core::StoreErrorKind;
 use fountain_core::api_key::KeyStore;
+use fountain_core::change::{Change, ChangeCursor, ChangeFeed, RecordedChange};
 use fountain_store_sqlite::{MIGRATIONS, SqliteStore};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{SqlSafeStr, SqlitePool};
@@ -47,7 +49,7 @@ async fn a_host_that_was_there_first_keeps_its_tables_and_its_migrations() {
     );
     assert_eq!(
         number(&mut beside, "SELECT count(*) FROM _fountain_migrations").await,
-        1
+        i64::try_from(MIGRATIONS.len()).unwrap()
     );
     assert_eq!(
         number(&mut beside, "SELECT count(*) FROM fountain_api_keys").await,
@@ -192,4 +194,33 @@ async fn a_host_may_run_the_plain_sql_with_its_own_tool() {
     // Nor is one who forgets to say so punished for it.
     let store: SqliteStore = bench.open().await;
     bench.insert(&store).await.unwrap();
+}
+
+/// L-13: what a process of version 1 wrote, and goes on writing while it has the file open, has no time and is read all
+/// the same; and it can read what is new.
+#[tokio::test]
+async fn a_process_of_version_1_goes_on_beside_one_that_keeps_the_time_of_a_change() {
+    let write = r#"INSERT INTO fountain_changes (change) VALUES ('{"kind":"api_key","id":"7Kq3nX0aVb2LmZ9T"}')"#;
+    let bench = Workbench::new();
+    let mut old = bench.beside().await;
+    run(&mut old, MIGRATIONS[0].sql).await;
+    run(&mut old, write).await;
+    // By a tool of the host's until now: it is not run again.
+    let store = bench.open().await;
+    run(&mut old, write).await;
+    let key = bench.insert(&store).await.unwrap();
+
+    let batch = store.since(ChangeCursor(0), 10).await.unwrap();
+    let entry = |id, at| RecordedChange {
+        change: Change::ApiKey { id },
+        at,
+    };
+    let of_old = entry("7Kq3nX0aVb2LmZ9T".parse().unwrap(), None);
+    assert_eq!(
+        batch.changes,
+        [of_old.clone(), of_old, entry(key.id, Some(NOW))]
+    );
+    let read =
+        "SELECT count(*) FROM (SELECT position, change FROM fountain_changes WHERE position > 0)";
+    assert_eq!(number(&mut old, read).await, 3);
 }
