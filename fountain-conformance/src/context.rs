@@ -1,5 +1,6 @@
 //! What a case is given: a way to an empty store, fixtures, and how often to try.
 
+use std::ffi::OsString;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,6 +126,40 @@ impl Rounds {
         self
     }
 
+    /// The same, but with as many random sequences as `FOUNTAIN_MODEL_SEQUENCES` says, and from the seed in
+    /// `FOUNTAIN_MODEL_SEED`; a variable that is not set changes nothing. So the tests of a store run few sequences at
+    /// every change and 10,000 (R-102) when somebody asks for them, and a sequence that failed can be run again. A case
+    /// may then take 250 ms a sequence, if that is longer than its deadline.
+    ///
+    /// ```
+    /// # use fountain_conformance::Rounds;
+    /// let rounds = Rounds::default().sequences(50).or_from_environment();
+    /// # let _ = rounds;
+    /// ```
+    ///
+    /// # Panics
+    /// When a variable holds something that is no number.
+    #[must_use]
+    pub fn or_from_environment(self) -> Self {
+        self.or_from(&|name| std::env::var_os(name))
+    }
+
+    fn or_from(mut self, variable: &dyn Fn(&str) -> Option<OsString>) -> Self {
+        let number = |name: &str| -> Option<u64> {
+            let text = variable(name)?;
+            let number = text.to_str().and_then(|text| text.parse().ok());
+            Some(number.unwrap_or_else(|| panic!("{name} is no number: {text:?}")))
+        };
+        if let Some(sequences) = number("FOUNTAIN_MODEL_SEQUENCES") {
+            self = self.sequences(usize::try_from(sequences).unwrap());
+            self.deadline = self.deadline.max(Duration::from_millis(sequences * 250));
+        }
+        if let Some(seed) = number("FOUNTAIN_MODEL_SEED") {
+            self.seed = seed;
+        }
+        self
+    }
+
     /// How long a case may take before it has failed. It is what ends a case whose call never completes.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
@@ -184,5 +219,39 @@ impl Stores {
             audit: store.clone(),
             feed: store,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(sequences: Option<&str>, seed: Option<&str>) -> Rounds {
+        let (sequences, seed) = (sequences.map(OsString::from), seed.map(OsString::from));
+        Rounds::default()
+            .seed(3)
+            .sequences(50)
+            .or_from(&|name| match name {
+                "FOUNTAIN_MODEL_SEQUENCES" => sequences.clone(),
+                "FOUNTAIN_MODEL_SEED" => seed.clone(),
+                other => panic!("{other} is nobody's variable"),
+            })
+    }
+
+    #[test]
+    fn the_environment_says_how_many_sequences_and_from_which_seed() {
+        let few = asked(None, None);
+        assert_eq!((few.sequences, few.seed), (50, 3));
+        assert_eq!(few.deadline, Rounds::default().deadline);
+        let many = asked(Some("10000"), Some("7"));
+        assert_eq!((many.sequences, many.seed), (10_000, 7));
+        assert_eq!(many.deadline, Duration::from_secs(2_500));
+        assert_eq!(asked(Some("10"), None).deadline, few.deadline);
+    }
+
+    #[test]
+    #[should_panic(expected = "FOUNTAIN_MODEL_SEQUENCES is no number")]
+    fn what_is_no_number_is_not_taken_for_the_default() {
+        let _ = asked(Some("many"), None);
     }
 }

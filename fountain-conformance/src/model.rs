@@ -31,7 +31,7 @@ const LENGTH: usize = 60;
 const LIMITS: [usize; 2] = [2, 1000];
 
 /// How many sequences share a store, each with tenants and ids of its own: making a store may be dear.
-const SEQUENCES_PER_STORE: usize = 25;
+const SEQUENCES_PER_STORE: usize = 100;
 
 ///
 pub(crate) async fn model_random_sequences_end_as_in_the_memory_store(cx: Context) {

@@ -38,7 +38,11 @@ impl Harness for Postgres {
     }
 
     fn rounds(&self) -> Rounds {
-        Rounds::default().races(20).polls(50).sequences(50)
+        Rounds::default()
+            .races(20)
+            .polls(50)
+            .sequences(50)
+            .or_from_environment()
     }
 
     fn feed_capacity(&self) -> Option<usize> {

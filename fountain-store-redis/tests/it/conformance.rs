@@ -38,7 +38,7 @@ impl Harness for Standalone {
     }
 
     fn rounds(&self) -> Rounds {
-        Rounds::default()
+        Rounds::default().or_from_environment()
     }
 
     fn feed_capacity(&self) -> Option<usize> {

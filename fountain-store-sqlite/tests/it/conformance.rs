@@ -34,7 +34,7 @@ impl Harness for Sqlite {
     }
 
     fn rounds(&self) -> Rounds {
-        Rounds::default()
+        Rounds::default().or_from_environment()
     }
 
     fn feed_capacity(&self) -> Option<usize> {
