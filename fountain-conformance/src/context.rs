@@ -129,7 +129,7 @@ impl Rounds {
     /// The same, but with as many random sequences as `FOUNTAIN_MODEL_SEQUENCES` says, and from the seed in
     /// `FOUNTAIN_MODEL_SEED`; a variable that is not set changes nothing. So the tests of a store run few sequences at
     /// every change and 10,000 (R-102) when somebody asks for them, and a sequence that failed can be run again. A case
-    /// may then take 250 ms a sequence, if that is longer than its deadline.
+    /// may then take 1 s a sequence, if that is longer than its deadline.
     ///
     /// ```
     /// # use fountain_conformance::Rounds;
@@ -152,7 +152,7 @@ impl Rounds {
         };
         if let Some(sequences) = number("FOUNTAIN_MODEL_SEQUENCES") {
             self = self.sequences(usize::try_from(sequences).unwrap());
-            self.deadline = self.deadline.max(Duration::from_millis(sequences * 250));
+            self.deadline = self.deadline.max(Duration::from_millis(sequences * 1_000));
         }
         if let Some(seed) = number("FOUNTAIN_MODEL_SEED") {
             self.seed = seed;
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(few.deadline, Rounds::default().deadline);
         let many = asked(Some("10000"), Some("7"));
         assert_eq!((many.sequences, many.seed), (10_000, 7));
-        assert_eq!(many.deadline, Duration::from_secs(2_500));
+        assert_eq!(many.deadline, Duration::from_secs(10_000));
         assert_eq!(asked(Some("10"), None).deadline, few.deadline);
     }
 
