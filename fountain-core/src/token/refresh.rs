@@ -170,7 +170,8 @@ impl Tokens {
         refresh_token: Secret,
         now: Timestamp,
     ) -> Result<IssuedTokens, Error> {
-        if family.expires_at < now.next_second() {
+        let ends_at = self.end_of(&family);
+        if ends_at < now.next_second() {
             // Less than the second that an access token lives at least, since `iat` and `exp` have whole ones.
             return Err(refused(Reason::RefreshExpired));
         }
@@ -202,13 +203,7 @@ impl Tokens {
             binding: family.binding,
         };
         let access = match self
-            .sign_access(
-                &new,
-                Some((&family_id, family.expires_at)),
-                roles,
-                scopes,
-                now,
-            )
+            .sign_access(&new, Some((&family_id, ends_at)), roles, scopes, now)
             .await
         {
             Err(error) if matches!(error.kind(), ErrorKind::Forbidden(_)) => {
@@ -220,8 +215,15 @@ impl Tokens {
             access,
             refresh_token,
             family: family_id,
-            family_expires_at: family.expires_at,
+            family_expires_at: ends_at,
         })
+    }
+
+    /// When a family ends here: as it was stored, and no later than our own rules allow. It may have begun on a node that
+    /// allowed more (F-44).
+    pub(super) fn end_of(&self, family: &RefreshFamily) -> Timestamp {
+        let longest = self.refresh_rules.absolute_life();
+        family.expires_at.min(family.created_at + longest)
     }
 }
 

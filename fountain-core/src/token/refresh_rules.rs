@@ -71,13 +71,14 @@ impl RefreshRules {
         })
     }
 
-    /// From the sign-in to the end of the family, whatever happens.
+    /// From the sign-in to the end of the family, whatever happens. Made shorter, it holds at once, for families that there
+    /// are as well; made longer, for new ones.
     #[must_use]
     pub const fn absolute_life(&self) -> Duration {
         self.absolute_life
     }
 
-    /// From one use to the next.
+    /// From one use to the next. Changed, it holds from the next use of each token on.
     #[must_use]
     pub const fn idle_life(&self) -> Duration {
         self.idle_life

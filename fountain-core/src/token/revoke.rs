@@ -247,11 +247,11 @@ impl Tokens {
         if refresh_text::is_well_formed(token) {
             let digest = self.refresh_digest(token);
             return Ok(match self.refresh_store.find(tenant, &digest, now).await? {
-                Some((family, true)) => Introspection {
+                Some((family, true)) if now < self.end_of(&family) => Introspection {
                     active: true,
                     scope: texts_unless_empty(&family.scopes).map(|scopes| scopes.join(" ")),
                     client_id: Some(family.client.to_string()),
-                    exp: Some(family.expires_at.as_unix_seconds()),
+                    exp: Some(self.end_of(&family).as_unix_seconds()),
                     iat: Some(family.created_at.as_unix_seconds()),
                     sub: Some(family.subject.to_string()),
                     iss: Some(self.rules.issuer().to_string()),
