@@ -2,10 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod apart;
 mod cancelled;
+mod clocks;
+mod configured;
+mod descriptors;
 mod outage;
 mod outcome;
 mod redis;
+mod remembered;
 mod standby;
 mod stored;
 mod transactions;

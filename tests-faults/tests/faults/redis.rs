@@ -19,7 +19,7 @@ async fn node(server: &Server, proxy: &Proxy, staleness: Duration) -> Fountain {
     built.unwrap()
 }
 
-async fn store(url: &str) -> RedisStore {
+pub(crate) async fn store(url: &str) -> RedisStore {
     let client = redis::Client::open(url).unwrap();
     // Its pauses between attempts double; without an end to that, a long outage is followed by a long pause.
     let config = ConnectionManagerConfig::new().set_max_delay(Duration::from_millis(500));

@@ -130,6 +130,12 @@ pub(crate) fn options(url: &str) -> PgConnectOptions {
         .disable_statement_logging()
 }
 
+/// A store with a pool of its own.
+pub(crate) async fn postgres(options: PgConnectOptions, connections: u32) -> PostgresStore {
+    let pool = pool(options, connections);
+    PostgresStore::builder(pool).build().await.unwrap()
+}
+
 pub(crate) fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
     PostgresStore::pool_options()
         .max_connections(connections)
@@ -185,6 +191,27 @@ pub(crate) async fn sign_in(fountain: &Fountain, subject: &str) -> Result<Issued
         ClientId::new("web").unwrap(),
     );
     fountain.tokens().issue(&Actor::System, new).await
+}
+
+/// What somebody shows who wants to be let in.
+pub(crate) enum Held {
+    Token(IssuedTokens),
+    Key(Box<IssuedApiKey>),
+}
+
+impl Held {
+    pub(crate) fn key(issued: IssuedApiKey) -> Self {
+        Self::Key(Box::new(issued))
+    }
+
+    pub(crate) fn credential(&self) -> PresentedCredential<'_> {
+        match self {
+            Self::Token(tokens) => {
+                PresentedCredential::AccessToken(tokens.access.access_token.expose())
+            }
+            Self::Key(key) => PresentedCredential::ApiKey(key.key.expose()),
+        }
+    }
 }
 
 /// Whether a key is accepted; the reason when there is no decision.
