@@ -12,10 +12,12 @@ use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::identity::{FamilyId, Issuer, KeyId, Subject, Tenant, TokenId};
 
+mod bell;
 mod follow;
 mod lag;
 mod trust;
 
+pub use bell::ChangeBell;
 pub use follow::ChangeFollower;
 pub use trust::{CacheTrust, Slot, Stamp};
 

@@ -87,6 +87,9 @@ metrics! {
     /// Answers of a store that several callers shared.
     STORE_ANSWERS_SHARED = "fountain_store_answers_shared_total", Counter, ["topic"],
         "Calls that took the answer to a question that another call was asking the store, by topic: api_key, subject or revocation";
+    /// Rings of a bell that tells other nodes of changes.
+    CHANGE_BELL_RINGS = "fountain_change_bell_rings_total", Counter, ["outcome"],
+        "Rings for the other nodes after changes of this one, many of which may be one ring: rung, or failed";
     /// Changes read from the feed.
     CHANGES_FOLLOWED = "fountain_changes_followed_total", Counter, [],
         "Changes of other nodes and of this one that were read from the change feed";

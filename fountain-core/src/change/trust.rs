@@ -1,8 +1,11 @@
 use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use foldhash::quality::RandomState;
+
+use super::ChangeBell;
 
 /// Whether what a node remembers may still be believed.
 ///
@@ -38,6 +41,7 @@ pub struct CacheTrust {
     confirmed: AtomicU64,
     hasher: RandomState,
     shards: Box<[AtomicU64]>,
+    bell: Option<Arc<dyn ChangeBell>>,
 }
 
 /// Where the counter of a thing is.
@@ -59,7 +63,15 @@ impl CacheTrust {
             confirmed: AtomicU64::new(0),
             hasher: RandomState::default(),
             shards: (0..Self::SHARDS).map(|_| AtomicU64::new(0)).collect(),
+            bell: None,
         }
+    }
+
+    /// Rings this bell after each change that this node makes itself.
+    #[must_use]
+    pub fn bell(mut self, bell: Arc<dyn ChangeBell>) -> Self {
+        self.bell = Some(bell);
+        self
     }
 
     /// The longest time that a change elsewhere can stay unnoticed.
@@ -130,8 +142,16 @@ impl CacheTrust {
         }
     }
 
-    /// Forgets a thing when dropped: hold it across the store call that changes the thing, so that a dropped
-    /// future forgets as well.
+    /// This node has changed a thing, or may have: forgets it, and rings the bell for the other nodes.
+    pub fn changed<K: Hash + ?Sized>(&self, key: &K) {
+        self.forget(key);
+        if let Some(bell) = &self.bell {
+            bell.ring();
+        }
+    }
+
+    /// Takes a thing for [`changed`](Self::changed) when dropped: hold it across the store call that changes the thing,
+    /// so that a dropped future forgets as well.
     #[must_use]
     pub fn forget_on_drop<'a, K: Hash>(&'a self, key: &'a K) -> impl Drop + 'a {
         ForgetOnDrop { trust: self, key }
@@ -152,7 +172,7 @@ struct ForgetOnDrop<'a, K: Hash> {
 
 impl<K: Hash> Drop for ForgetOnDrop<'_, K> {
     fn drop(&mut self) {
-        self.trust.forget(self.key);
+        self.trust.changed(self.key);
     }
 }
 
@@ -183,6 +203,29 @@ mod tests {
         assert_eq!(trust.stamp(&7), before);
         drop(guard);
         assert_ne!(trust.stamp(&7), before);
+    }
+
+    #[derive(Debug, Default)]
+    struct Rings(AtomicU64);
+
+    impl ChangeBell for Rings {
+        fn ring(&self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn the_bell_rings_for_what_this_node_changes_and_not_for_what_it_hears_of() {
+        let rings = Arc::new(Rings::default());
+        let trust = CacheTrust::new(Duration::ZERO).bell(rings.clone());
+        trust.forget(&7);
+        trust.forget_everything();
+        let guard = trust.forget_on_drop(&7);
+        assert_eq!(rings.0.load(Ordering::SeqCst), 0);
+        drop(guard);
+        assert_eq!(rings.0.load(Ordering::SeqCst), 1);
+        trust.changed(&7);
+        assert_eq!(rings.0.load(Ordering::SeqCst), 2);
     }
 
     #[test]

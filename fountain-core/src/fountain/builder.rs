@@ -5,7 +5,7 @@ use super::{Fountain, STALENESS, Services};
 use crate::access::{RoleCatalog, SubjectStore, Subjects};
 use crate::api_key::{ApiKeys, ApiKeysBuilder, KeyFormat, KeyStore};
 use crate::audit::AuditStore;
-use crate::change::{CacheTrust, ChangeFeed, ChangeFollower};
+use crate::change::{CacheTrust, ChangeBell, ChangeFeed, ChangeFollower};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, ConfigErrors, Error, ErrorKind};
 use crate::maintenance::Maintenance;
@@ -18,6 +18,9 @@ use crate::token::{
     RefreshRules, RefreshRulesBuilder, RefreshTokenStore, RevocationStore, TokenParts,
     TokenPolicies, TokenPolicy, TokenRules, TokenRulesBuilder, Tokens,
 };
+
+mod overridden;
+use overridden::Overridden;
 
 /// Wires a [`Fountain`].
 ///
@@ -36,10 +39,13 @@ use crate::token::{
 /// | `pepper` | none: digests are plain SHA-256 |
 /// | `staleness` | memories are believed for 5 s without word from the change feed |
 /// | `remember` | 100,000 tokens and 100,000 keys at most |
+/// | `change_bell` | none: other nodes hear of a change from their store's own listener, or at their next poll |
 /// | `key_retention` | ended API keys are kept for 30 days |
 /// | clock, randomness | the operating system's |
 ///
-/// Each store trait can be overridden, so that, say, revocations live elsewhere than keys.
+/// Each store trait can be overridden, so that, say, revocations live elsewhere than keys. What holds state and lies
+/// elsewhere needs a [`change_feed`](Self::change_feed) that carries its changes too, and families and revocations go
+/// together: without either, what one node revokes another goes on accepting, so both are refused.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -65,6 +71,8 @@ pub struct FountainBuilder {
     subjects: Arc<dyn SubjectStore>,
     audit: Arc<dyn AuditStore>,
     feed: Arc<dyn ChangeFeed>,
+    overridden: Overridden,
+    bell: Option<Arc<dyn ChangeBell>>,
     rules: TokenRulesBuilder,
     refresh: RefreshRulesBuilder,
     policies: TokenPolicies,
@@ -93,6 +101,8 @@ impl FountainBuilder {
             subjects: store.clone(),
             audit: store.clone(),
             feed: store,
+            overridden: Overridden::default(),
+            bell: None,
             rules: TokenRules::builder(),
             refresh: RefreshRules::aal1(),
             policies: TokenPolicies::none(),
@@ -228,12 +238,14 @@ impl FountainBuilder {
     /// Holds API keys, instead of the store that the builder began with.
     pub fn key_store(mut self, store: Arc<dyn KeyStore>) -> Self {
         self.keys = store;
+        self.overridden.others = true;
         self
     }
 
     /// Holds signing keys, instead of the store that the builder began with.
     pub fn signing_key_store(mut self, store: Arc<dyn SigningKeyStore>) -> Self {
         self.signing_keys = store;
+        self.overridden.others = true;
         self
     }
 
@@ -244,18 +256,21 @@ impl FountainBuilder {
     /// [`revocation_store`](Self::revocation_store), or access tokens outlive their family.
     pub fn refresh_token_store(mut self, store: Arc<dyn RefreshTokenStore>) -> Self {
         self.families = store;
+        self.overridden.families = true;
         self
     }
 
     /// Holds revocations, instead of the store that the builder began with.
     pub fn revocation_store(mut self, store: Arc<dyn RevocationStore>) -> Self {
         self.revocations = store;
+        self.overridden.revocations = true;
         self
     }
 
     /// Holds subjects, instead of the store that the builder began with.
     pub fn subject_store(mut self, store: Arc<dyn SubjectStore>) -> Self {
         self.subjects = store;
+        self.overridden.others = true;
         self
     }
 
@@ -272,6 +287,16 @@ impl FountainBuilder {
     /// by what other nodes remember until that runs out (30 s).
     pub fn change_feed(mut self, feed: Arc<dyn ChangeFeed>) -> Self {
         self.feed = feed;
+        self.overridden.feed = true;
+        self
+    }
+
+    /// Rings this bell after each change that this node makes itself, for the other nodes to read the feed at once.
+    ///
+    /// Best effort, and beside the store: a bell that is not heard costs the wait for the next poll, and neither
+    /// delays nor fails any call. A store with a listener of its own needs none.
+    pub fn change_bell(mut self, bell: Arc<dyn ChangeBell>) -> Self {
+        self.bell = Some(bell);
         self
     }
 
@@ -337,7 +362,12 @@ impl FountainBuilder {
             "remember",
             "write 1 to 10,000,000 entries; to remember nothing write .staleness(Duration::ZERO)",
         );
-        let trust = Arc::new(CacheTrust::new(self.staleness));
+        self.overridden.check(&mut problems);
+        let trust = CacheTrust::new(self.staleness);
+        let trust = Arc::new(match self.bell {
+            Some(bell) => trust.bell(bell),
+            None => trust,
+        });
         let keyring_config = rules.as_ref().and_then(|rules| {
             let mut config = KeyringConfig::for_tokens(rules)
                 .staleness(self.staleness.max(KeyringConfig::MIN_STALENESS));

@@ -135,7 +135,7 @@ impl Tokens {
     }
 
     pub(super) fn forget_family(&self, tenant: &Tenant, id: &FamilyId) {
-        self.trust.forget(&RevocationKey::Family {
+        self.trust.changed(&RevocationKey::Family {
             tenant: tenant.clone(),
             id: id.clone(),
         });

@@ -27,7 +27,9 @@ async fn nodes() -> Nodes {
     let behinds_clock = Arc::new(ManualClock::at(now));
     let behinds_revocations = Arc::new(DownRevocations::new(store.clone()));
     let behind = builder(&store, &behinds_clock)
+        .refresh_token_store(store.clone())
         .revocation_store(behinds_revocations.clone())
+        .change_feed(store.clone())
         .build()
         .await
         .unwrap();

@@ -34,7 +34,7 @@ impl World {
         let store = Arc::new(MemoryStore::new());
         let revocations = Arc::new(CountingRevocations::new(store.clone()));
         let clock = Arc::new(ManualClock::at(Timestamp::from_unix_seconds(1_700_000_000)));
-        let fountain = Fountain::builder(store)
+        let fountain = Fountain::builder(store.clone())
             .issuer("https://auth.example.com")
             .audience("orders")
             .roles(
@@ -44,7 +44,9 @@ impl World {
                     .unwrap(),
             )
             .key_encryption(Arc::new(LocalKeys::generate(Arc::new(OsRandom)).unwrap()))
+            .refresh_token_store(store.clone())
             .revocation_store(revocations.clone())
+            .change_feed(store)
             .clock(clock.clone())
             .build()
             .await

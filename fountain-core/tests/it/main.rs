@@ -1,6 +1,8 @@
 //! Tests of the public API, all in one program: what a host or an attacker can do from outside.
 
 #[cfg(test)]
+mod bell;
+#[cfg(test)]
 mod clocks_apart;
 #[cfg(test)]
 mod crowds;

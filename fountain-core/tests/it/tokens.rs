@@ -616,7 +616,9 @@ async fn a_revocation_is_felt_on_the_other_node_when_it_follows_and_at_once_when
     };
     let there = Node {
         fountain: builder(&store, &clock)
+            .refresh_token_store(store.clone())
             .revocation_store(revocations.clone())
+            .change_feed(store.clone())
             .build()
             .await
             .unwrap(),
@@ -651,10 +653,12 @@ async fn a_revocation_is_felt_on_the_other_node_when_it_follows_and_at_once_when
 #[tokio::test]
 async fn a_revocation_store_that_is_down_refuses_as_unavailable() {
     let store = Arc::new(MemoryStore::new());
-    let down = Arc::new(DownRevocations::new(store));
+    let down = Arc::new(DownRevocations::new(store.clone()));
     let node = node_with(|builder| {
         builder
+            .refresh_token_store(store.clone())
             .revocation_store(down.clone())
+            .change_feed(store.clone())
             .staleness(Duration::ZERO)
     })
     .await;
