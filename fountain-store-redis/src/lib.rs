@@ -2,10 +2,12 @@
 
 mod access;
 mod api_key;
+mod bell;
 mod builder;
 mod error;
 mod fields;
 mod link;
+mod listener;
 mod revocation;
 mod script;
 mod server;
@@ -18,5 +20,7 @@ mod words;
 /// The client that this crate is built on, for the connection to hand in.
 pub use redis;
 
+pub use bell::RedisBell;
 pub use builder::{OpenError, RedisStoreBuilder};
+pub use listener::ChangeListener;
 pub use store::RedisStore;

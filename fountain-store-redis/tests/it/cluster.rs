@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use fountain_conformance::{Fixtures, Harness, Rounds};
 use fountain_core::api_key::KeyStore;
 use fountain_core::audit::AuditAction;
-use fountain_core::change::ChangeFeed;
+use fountain_core::change::{ChangeBell, ChangeFeed};
 use fountain_core::{Store, Tenant};
-use fountain_store_redis::RedisStore;
 use fountain_store_redis::redis::Client;
 use fountain_store_redis::redis::cluster::ClusterClient;
 use fountain_store_redis::redis::cluster_async::ClusterConnection;
+use fountain_store_redis::{ChangeListener, RedisBell, RedisStore};
 
 use crate::conformance::{FEED_CAPACITY, FEED_LENGTH};
 use crate::workbench::{Namespace, address};
@@ -102,4 +102,38 @@ async fn each_store_is_whole_on_one_node_and_stores_are_on_all_of_them() {
         holders[holding[0]] += 1;
     }
     assert!(holders.iter().all(|&stores| stores > 0), "{holders:?}");
+}
+
+/// A message reaches every node of a cluster, so that any of them will do to listen on; and any carries a bell.
+#[tokio::test]
+async fn whichever_node_is_listened_on_hears_of_a_change_and_of_a_bell() {
+    let namespace = Namespace::new(&clients());
+    let store = RedisStore::builder(connect().await)
+        .namespace(&namespace.name)
+        .accept_volatile_security_state()
+        .patience(Duration::from_secs(20))
+        .open()
+        .await
+        .unwrap();
+    let bell = RedisBell::new(connect().await, store.channel());
+    let listen = |node| ChangeListener::new(node, store.channel());
+    let mut listeners: Vec<_> = clients().into_iter().map(listen).collect();
+    assert!(listeners.len() > 1);
+    for listener in &mut listeners {
+        listener.changed().await;
+    }
+    let fixtures = Fixtures::seeded(8);
+    for round in 0..6 {
+        if round % 2 == 0 {
+            let event = fixtures.event(&Tenant::default(), AuditAction::ApiKeyIssued);
+            let key = fixtures.api_key(&Tenant::default());
+            KeyStore::insert(&store, key, event).await.unwrap();
+        } else {
+            bell.ring();
+        }
+        for listener in &mut listeners {
+            let heard = tokio::time::timeout(Duration::from_millis(900), listener.changed());
+            assert!(heard.await.is_ok(), "it waited for the poll");
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod conformance;
 mod corrupt;
 mod dropped;
 mod fault;
+mod listener;
 mod records;
 mod trail;
 mod workbench;
