@@ -58,6 +58,7 @@ mod pages {
         Sealing = "how-to/sealing.md",
         Maintenance = "how-to/maintenance.md",
         Postgres = "operations/postgres.md",
+        Nodes = "operations/nodes.md",
         FirstStart = "operations/first-start.md",
         Metrics = "operations/metrics.md",
         KeyEncryption = "operations/key-encryption.md",

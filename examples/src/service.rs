@@ -3,6 +3,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `config.rs`, `secrets.rs`, `duration.rs` | the environment, checked before anything is opened |
+//! | `stores.rs` | where state is kept, and how a node hears of other nodes' changes |
 //! | `access.rs` | permissions, roles, requirements as types |
 //! | `app.rs`, `serve.rs` | the routes, and what lies around all of them; the connections, and what they may take |
 //! | `keys.rs`, `tokens.rs`, `signing_keys.rs`, `subjects.rs`, `audit.rs`, `orders.rs`, `health.rs` | the calls |
@@ -17,11 +18,9 @@ use std::time::Duration;
 
 use fountain_core::access::Authority;
 use fountain_core::api_key::NewApiKey;
-use fountain_core::memory::MemoryStore;
 use fountain_core::metrics::{CHANGE_LAG, CHANGE_LAG_BUCKETS};
 use fountain_core::token::RefreshRules;
-use fountain_core::{Error, Fountain, FountainBuilder, Secret, Tenant};
-use fountain_store_sqlite::SqliteStore;
+use fountain_core::{Error, Fountain, Secret, Tenant};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -43,6 +42,7 @@ mod problem;
 mod secrets;
 mod serve;
 mod signing_keys;
+mod stores;
 mod subjects;
 mod tokens;
 
@@ -50,6 +50,7 @@ use app::App;
 pub use config::{Config, StoreChoice};
 pub use secrets::Secrets;
 pub use serve::Bounds;
+use stores::{Close, Opened, Wakings};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -64,8 +65,9 @@ pub struct Service {
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     ticking: JoinHandle<()>,
+    following: JoinHandle<()>,
     fountain: Fountain,
-    sqlite: Option<Arc<SqliteStore>>,
+    close: Close,
 }
 
 impl Service {
@@ -78,7 +80,11 @@ impl Service {
         let metrics = recorder()?;
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
-        let (builder, sqlite) = open(&config.store).await?;
+        let Opened {
+            builder,
+            wakings,
+            close,
+        } = stores::open(&config.store, config.redis_url.as_ref()).await?;
         let issuer = config.issuer.clone();
         let fountain = builder
             .issuer(issuer.unwrap_or_else(|| format!("http://{address}")))
@@ -111,6 +117,7 @@ impl Service {
         let router = app::router(app)?;
         let (stop, stopped) = watch::channel(false);
         let ticking = tokio::spawn(tick(fountain.clone(), metrics, stopped.clone()));
+        let following = tokio::spawn(follow(fountain.clone(), wakings, stopped.clone()));
         let serving = tokio::spawn(serve::serve(listener, router, config.bounds, stopped));
         Ok(Self {
             address,
@@ -118,8 +125,9 @@ impl Service {
             stop,
             serving,
             ticking,
+            following,
             fountain,
-            sqlite,
+            close,
         })
     }
 
@@ -147,10 +155,9 @@ impl Service {
             self.serving.abort();
         }
         self.ticking.await?;
+        self.following.await?;
         let flushed = self.fountain.api_keys().flush_uses().await;
-        if let Some(store) = &self.sqlite {
-            store.close().await;
-        }
+        self.close.close().await;
         drained.map_err(|_| "requests did not end within 20 s")??;
         flushed?;
         Ok(())
@@ -159,18 +166,6 @@ impl Service {
 
 /// How long a session lasts without use: 7 days (NIST SP 800-63B-4 leaves it to the host at AAL1).
 const IDLE: Duration = Duration::from_secs(7 * 86_400);
-
-async fn open(
-    choice: &StoreChoice,
-) -> Result<(FountainBuilder, Option<Arc<SqliteStore>>), BoxError> {
-    Ok(match choice {
-        StoreChoice::Memory => (Fountain::builder(Arc::new(MemoryStore::new())), None),
-        StoreChoice::Sqlite(path) => {
-            let store = Arc::new(SqliteStore::open(path).await?);
-            (Fountain::builder(store.clone()), Some(store))
-        }
-    })
-}
 
 /// The recorder of this process: one for all services in it.
 fn recorder() -> Result<PrometheusHandle, BoxError> {
@@ -214,6 +209,24 @@ async fn tick(fountain: Fountain, metrics: PrometheusHandle, stopped: watch::Rec
             tracing::warn!(%error, "maintenance failed; it is tried again");
         }
         metrics.run_upkeep();
+    }
+}
+
+/// Reads the change feed as soon as another node has changed something, until the service stops.
+async fn follow(fountain: Fountain, mut wakings: Wakings, stopped: watch::Receiver<bool>) {
+    if wakings.are_none() {
+        return;
+    }
+    let mut stopped = std::pin::pin!(until(stopped));
+    loop {
+        tokio::select! {
+            () = &mut stopped => return,
+            () = wakings.next() => {}
+        }
+        if let Err(error) = fountain.follow().await {
+            // The tick, which follows as well, warns of it once a second.
+            tracing::debug!(%error, "the change feed does not answer");
+        }
     }
 }
 

@@ -126,7 +126,9 @@ pub(super) fn router(app: App) -> Result<Router, ConfigErrors> {
         .route("/demo/orders", any(orders::orders))
         .route("/demo/orders/{*rest}", any(orders::orders));
     if app.is_dev() {
-        protected = protected.route("/v1/dev/tokens", post(dev::take_tokens));
+        protected = protected
+            .route("/v1/dev/tokens", post(dev::take_tokens))
+            .route("/v1/dev/subjects/{id}", post(dev::change_subject));
     }
     Ok(Router::new()
         .merge(public)

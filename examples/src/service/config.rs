@@ -5,14 +5,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::parser::ValueSource;
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser};
 use fountain_core::Secret;
 use fountain_core::signing::Algorithm;
 
 use super::duration;
-use super::secrets::{Secrets, given};
+use super::secrets::{Secrets, from_file, given};
 use super::serve::Bounds;
+use super::stores;
 
 /// What a host decides.
 #[derive(Debug, Clone)]
@@ -22,6 +24,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where state is kept.
     pub store: StoreChoice,
+    /// The Redis by which nodes on a durable store wake each other.
+    pub redis_url: Option<Secret>,
     /// `iss`; the address of the service unless given.
     pub issuer: Option<String>,
     /// `aud`.
@@ -47,12 +51,26 @@ pub struct Config {
 }
 
 /// Where state is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum StoreChoice {
     /// In this process; gone with it.
     Memory,
     /// In one file.
     Sqlite(PathBuf),
+    /// In a PostgreSQL.
+    Postgres {
+        /// Its address, which may hold a password.
+        url: Secret,
+        /// Whether the address is that of a pooler in transaction mode.
+        pooler: bool,
+    },
+    /// In a Redis alone.
+    Redis {
+        /// Its address, which may hold a password.
+        url: Secret,
+        /// Whether it was said in words that what a Redis loses may re-open what was closed.
+        accept_volatile: bool,
+    },
 }
 
 /// Fountain's reference service. Configured by environment variables.
@@ -62,9 +80,27 @@ struct Arguments {
     /// Address to listen on; port 0 picks a free one and prints it
     #[arg(long, env = "FOUNTAIN_LISTEN", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// memory, or sqlite:PATH
-    #[arg(long, env = "FOUNTAIN_STORE", default_value = "sqlite:fountain.db", value_parser = store, hide_env_values = true)]
+    /// memory, sqlite:PATH, postgres://… or redis://… (rediss://… with TLS)
+    #[arg(id = "store", long = "store", env = "FOUNTAIN_STORE", default_value = "sqlite:fountain.db", value_parser = secret, hide_env_values = true)]
+    store_text: Secret,
+    /// What becomes of it: clap's own refusal would repeat the text.
+    #[arg(skip = StoreChoice::Memory)]
     store: StoreChoice,
+    /// File that holds the store's address
+    #[arg(long, env = "FOUNTAIN_STORE_FILE")]
+    store_file: Option<PathBuf>,
+    /// PostgreSQL is reached through a pooler in transaction mode, as PgBouncer: no prepared statements, no LISTEN
+    #[arg(long, env = "FOUNTAIN_STORE_POOLER", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    store_pooler: bool,
+    /// Lets a Redis be the only store, although what it loses lets revoked keys and tokens work again
+    #[arg(long, env = "FOUNTAIN_ACCEPT_VOLATILE_SECURITY_STATE", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    accept_volatile_security_state: bool,
+    /// Redis by which nodes on a durable store wake each other: redis://… or rediss://…
+    #[arg(long, env = "FOUNTAIN_REDIS_URL", value_parser = secret, hide_env_values = true)]
+    redis_url: Option<Secret>,
+    /// File that holds that address
+    #[arg(long, env = "FOUNTAIN_REDIS_URL_FILE")]
+    redis_url_file: Option<PathBuf>,
     /// iss of the tokens [default: http://<listen>]
     #[arg(long, env = "FOUNTAIN_ISSUER")]
     issuer: Option<String>,
@@ -107,7 +143,7 @@ struct Arguments {
 }
 
 /// Variables of capabilities that this version does not have. Set, they would promise what is not kept.
-const NOT_YET: [(&str, &str); 14] = [
+const NOT_YET: [(&str, &str); 12] = [
     ("FOUNTAIN_ADMIN_PASSWORD", "login by password"),
     ("FOUNTAIN_ADMIN_PASSWORD_FILE", "login by password"),
     ("FOUNTAIN_DELIVERY", "delivery of one-time codes"),
@@ -117,8 +153,6 @@ const NOT_YET: [(&str, &str); 14] = [
     ("FOUNTAIN_LIMIT_OTP", "rate limits"),
     ("FOUNTAIN_LOCKOUT", "lockout"),
     ("FOUNTAIN_OTP_TTL", "one-time codes"),
-    ("FOUNTAIN_REDIS_URL", "a Redis store"),
-    ("FOUNTAIN_REDIS_URL_FILE", "a Redis store"),
     (
         "FOUNTAIN_TRUSTED_PROXIES",
         "client addresses behind proxies",
@@ -152,16 +186,24 @@ impl Config {
         let matches = Arguments::command()
             .try_get_matches_from(arguments)
             .map_err(Refusal::Arguments)?;
-        let found = Arguments::from_arg_matches(&matches).map_err(Refusal::Arguments)?;
+        let mut found = Arguments::from_arg_matches(&matches).map_err(Refusal::Arguments)?;
         let mut mistakes: Vec<_> = NOT_YET
             .iter()
             .filter(|(name, _)| is_set(name))
             .map(|(name, what)| format!("{name} is set, and this version has no {what}: unset it"))
             .collect();
-        for (id, name) in [("kek", "FOUNTAIN_KEK"), ("pepper", "FOUNTAIN_PEPPER")] {
-            if matches.value_source(id) == Some(ValueSource::CommandLine) {
+        let is_given = matches.value_source("store") != Some(ValueSource::DefaultValue);
+        mistakes.extend(found.settle_stores(is_given));
+        for (id, name) in [
+            ("kek", "FOUNTAIN_KEK"),
+            ("pepper", "FOUNTAIN_PEPPER"),
+            ("store", "FOUNTAIN_STORE"),
+            ("redis_url", "FOUNTAIN_REDIS_URL"),
+        ] {
+            if matches.value_source(id) == Some(ValueSource::CommandLine) && found.is_secret(id) {
                 mistakes.push(format!(
-                    "--{id} shows a secret to every user of the machine: set {name} or {name}_FILE"
+                    "--{} shows a secret to every user of the machine: set {name} or {name}_FILE",
+                    id.replace('_', "-")
                 ));
             }
         }
@@ -187,6 +229,7 @@ impl Config {
         Ok(Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             store: StoreChoice::Memory,
+            redis_url: None,
             issuer: None,
             audience: "fountain".to_owned(),
             access_ttl: Duration::from_secs(600),
@@ -203,6 +246,69 @@ impl Config {
 }
 
 impl Arguments {
+    /// Whether the value of this argument is nobody else's business.
+    fn is_secret(&self, id: &str) -> bool {
+        match (id, &self.redis_url) {
+            ("store", _) => stores::has_password(&self.store_text),
+            ("redis_url", Some(url)) => stores::has_password(url),
+            _ => true,
+        }
+    }
+
+    /// Puts together what says where state is kept; gives the mistakes in it.
+    fn settle_stores(&mut self, is_given: bool) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        let chosen = match from_file("FOUNTAIN_STORE", is_given, self.store_file.as_deref()) {
+            Ok(Some(text)) => store(&text)
+                .map_err(|problem| format!("the content of FOUNTAIN_STORE_FILE: {problem}")),
+            Ok(None) => store(self.store_text.expose())
+                .map_err(|problem| format!("FOUNTAIN_STORE is not acceptable: {problem}")),
+            Err(problem) => Err(problem),
+        };
+        match chosen {
+            Ok(choice) => self.store = choice,
+            Err(problem) => mistakes.push(problem),
+        }
+        let (is_given, file) = (self.redis_url.is_some(), self.redis_url_file.as_deref());
+        match from_file("FOUNTAIN_REDIS_URL", is_given, file) {
+            Ok(Some(text)) => self.redis_url = Some(text.as_str().to_owned().into()),
+            Ok(None) => {}
+            Err(problem) => mistakes.push(problem),
+        }
+        let mut check = |good: bool, problem: &str| {
+            if !good {
+                mistakes.push(problem.to_owned());
+            }
+        };
+        let mut in_postgres = false;
+        match &mut self.store {
+            StoreChoice::Postgres { pooler, .. } => {
+                *pooler = self.store_pooler;
+                in_postgres = true;
+            }
+            StoreChoice::Redis {
+                accept_volatile, ..
+            } => *accept_volatile = self.accept_volatile_security_state,
+            StoreChoice::Memory | StoreChoice::Sqlite(_) => {}
+        }
+        check(
+            in_postgres || !self.store_pooler,
+            "FOUNTAIN_STORE_POOLER is set, and FOUNTAIN_STORE is no PostgreSQL: unset it",
+        );
+        if let Some(url) = &self.redis_url {
+            check(
+                stores::is_redis(url),
+                "FOUNTAIN_REDIS_URL is no address of a Redis: write redis://… or rediss://…",
+            );
+            check(
+                in_postgres || matches!(self.store, StoreChoice::Sqlite(_)),
+                "FOUNTAIN_REDIS_URL is set, and wakes nodes on a durable store: unset it, or set FOUNTAIN_STORE to \
+                 postgres://…",
+            );
+        }
+        mistakes
+    }
+
     fn secrets(&self) -> Result<Secrets, Vec<String>> {
         let kek = given("FOUNTAIN_KEK", self.kek.clone(), self.kek_file.as_deref());
         let pepper = given(
@@ -221,6 +327,10 @@ impl Arguments {
             (Ok(None), Ok(None)) if self.dev => match &self.store {
                 StoreChoice::Memory => Secrets::generate(),
                 StoreChoice::Sqlite(path) => Secrets::beside(path),
+                StoreChoice::Postgres { .. } | StoreChoice::Redis { .. } => Err(format!(
+                    "{}, the same on every node of this store",
+                    missing("FOUNTAIN_KEK and FOUNTAIN_PEPPER")
+                )),
             }
             .map_err(|problem| vec![problem]),
             (kek, pepper) => match (one(kek, "FOUNTAIN_KEK"), one(pepper, "FOUNTAIN_PEPPER")) {
@@ -234,6 +344,7 @@ impl Arguments {
         Config {
             listen: self.listen,
             store: self.store,
+            redis_url: self.redis_url,
             issuer: self.issuer,
             audience: self.audience,
             access_ttl: self.access_ttl,
@@ -259,15 +370,23 @@ fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
 
 /// The message does not repeat the text: an address may hold a password.
 fn store(text: &str) -> Result<StoreChoice, &'static str> {
+    let text = text.trim();
+    let url = Secret::from(text.to_owned());
     match text.split_once(':') {
         None if text == "memory" => Ok(StoreChoice::Memory),
         Some(("sqlite", path)) if !path.is_empty() && !path.starts_with("//") => {
             Ok(StoreChoice::Sqlite(path.into()))
         }
-        Some(("postgres" | "postgresql" | "redis" | "rediss", _)) => {
-            Err("this version has no store for that scheme; write memory or sqlite:PATH")
-        }
-        _ => Err("write memory or sqlite:PATH"),
+        Some(("postgres" | "postgresql", _)) => match stores::postgres_options(&url) {
+            Some(_) => Ok(StoreChoice::Postgres { url, pooler: false }),
+            None => Err("write postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full"),
+        },
+        Some(("redis" | "rediss", _)) if stores::is_redis(&url) => Ok(StoreChoice::Redis {
+            url,
+            accept_volatile: false,
+        }),
+        Some(("redis" | "rediss", _)) => Err("write rediss://USER:PASSWORD@HOST:PORT"),
+        _ => Err("write memory, sqlite:PATH, postgres://… or redis://…"),
     }
 }
 
@@ -313,21 +432,99 @@ mod tests {
 
     #[test]
     fn stores_that_are_not_there_are_refused_with_those_that_are() {
-        for url in [
-            "postgres://u:canary@h/db",
-            "redis://:canary@h",
-            "mysql://x",
-            "sqlite:",
-            "sqlite://x",
-            "",
-        ] {
+        for url in ["mysql://u:canary@h", "sqlite:", "sqlite://x", "", "canary"] {
             let text = store(url).unwrap_err();
-            assert!(text.contains("memory or sqlite:PATH"), "{url}: {text}");
+            assert!(text.contains("memory, sqlite:PATH"), "{url}: {text}");
         }
-        assert_eq!(
-            store("sqlite:/var/f.db"),
-            Ok(StoreChoice::Sqlite("/var/f.db".into()))
+        for url in ["postgres://u:canary@h:port/db", "redis://:canary@h:port"] {
+            let text = store(url).unwrap_err();
+            assert!(text.starts_with("write") && !text.contains("canary"));
+        }
+        let path = store("sqlite:/var/f.db");
+        assert!(matches!(path, Ok(StoreChoice::Sqlite(path)) if path == *"/var/f.db"));
+        for url in [
+            "postgres://u:canary@h/db?sslmode=verify-full",
+            "postgresql://u:canary@h/db",
+            "redis://:canary@h",
+            "rediss://:canary@h/3",
+        ] {
+            let choice = format!("{:?}", store(url).unwrap());
+            assert!(!choice.contains("canary"), "{choice}");
+        }
+    }
+
+    #[test]
+    fn an_address_with_a_password_is_no_argument() {
+        for (argument, url) in [
+            ("--store", "postgres://u:canary@h/db"),
+            ("--store", "postgres://h/db?password=canary"),
+            ("--store", "redis://:canary@h"),
+            ("--redis-url", "rediss://u:canary@h"),
+        ] {
+            let text = mistakes(&["--dev", argument, url], &[]);
+            assert!(text.contains(&format!("{argument} shows")), "{text}");
+            assert!(!text.contains("canary"), "{text}");
+        }
+        // Where there is none, only the secrets are missing that every node must share.
+        let text = mistakes(&["--dev", "--store", "postgres://u@h/db"], &[]);
+        assert!(
+            text.starts_with("FOUNTAIN_KEK and FOUNTAIN_PEPPER"),
+            "{text}"
         );
+    }
+
+    #[test]
+    fn addresses_come_from_files_as_well() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let (kek, pepper) = (
+            write("kek", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"),
+            write("pepper", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=\n"),
+        );
+        let secrets = ["--kek-file", &kek, "--pepper-file", &pepper];
+        let postgres = write("postgres", "postgres://u:canary@h/db\n");
+        let redis = write("redis", "rediss://u:canary@h\n");
+        let files = ["--store-file", &postgres, "--redis-url-file", &redis];
+        let config = read(&[&secrets[..], &files, &["--store-pooler"]].concat(), &[]).unwrap();
+        assert!(matches!(
+            config.store,
+            StoreChoice::Postgres { pooler: true, .. }
+        ));
+        assert!(config.redis_url.is_some());
+        let twice = [&secrets[..], &["--store", "memory"], &files[..2]].concat();
+        assert!(mistakes(&twice, &[]).contains("FOUNTAIN_STORE_FILE are both given"));
+        let odd = write("odd", "mysql://u:canary@h");
+        let text = mistakes(&[&secrets[..], &["--store-file", &odd]].concat(), &[]);
+        assert!(text.contains("FOUNTAIN_STORE_FILE") && !text.contains("canary"));
+    }
+
+    #[test]
+    fn what_fits_no_store_is_a_mistake() {
+        for (arguments, said) in [
+            (
+                ["--store", "memory", "--redis-url", "redis://h"],
+                "durable store",
+            ),
+            (
+                ["--store", "redis://h", "--redis-url", "redis://h"],
+                "durable store",
+            ),
+            (
+                ["--store", "sqlite:f.db", "--redis-url", "http://h"],
+                "no address of a Redis",
+            ),
+            (
+                ["--store", "sqlite:f.db", "--store-pooler", "--dev"],
+                "no PostgreSQL",
+            ),
+        ] {
+            let text = mistakes(&arguments, &[]);
+            assert!(text.contains(said), "{arguments:?}: {text}");
+        }
     }
 
     #[test]

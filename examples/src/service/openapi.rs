@@ -20,6 +20,7 @@ use super::{audit, dev, health, keys, orders, signing_keys, subjects, tokens};
         keys::issue, keys::list, keys::show, keys::rotate, keys::revoke, keys::verify,
         signing_keys::rotate, signing_keys::revoke, subjects::register, audit::page, orders::orders,
         dev::take_tokens,
+        dev::change_subject,
     ),
     modifiers(&Credentials)
 )]
@@ -46,6 +47,7 @@ pub(super) async fn document(State(app): State<App>) -> Json<utoipa::openapi::Op
     let mut document = Document::openapi();
     if !app.is_dev() {
         document.paths.paths.remove("/v1/dev/tokens");
+        document.paths.paths.remove("/v1/dev/subjects/{id}");
     }
     Json(document)
 }

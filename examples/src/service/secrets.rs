@@ -140,16 +140,26 @@ pub(super) fn given(
     match (value, file) {
         (Some(_), Some(_)) => Err(format!("{name} and {name}_FILE are both given: give one")),
         (Some(value), None) => decode(name, value.expose()).map(Some),
-        (None, Some(path)) => {
-            let text = std::fs::read_to_string(path)
-                .map(Zeroizing::new)
-                .map_err(|error| {
-                    format!("{name}_FILE cannot be read: {}: {error}", path.display())
-                })?;
-            decode(&format!("the content of {name}_FILE"), &text).map(Some)
-        }
-        (None, None) => Ok(None),
+        (None, file) => from_file(name, false, file)?
+            .map(|text| decode(&format!("the content of {name}_FILE"), &text))
+            .transpose(),
     }
+}
+
+/// The text in a variable's file, without the blanks around it.
+pub(super) fn from_file(
+    name: &str,
+    is_given: bool,
+    file: Option<&Path>,
+) -> Result<Option<Zeroizing<String>>, String> {
+    let Some(path) = file else { return Ok(None) };
+    if is_given {
+        return Err(format!("{name} and {name}_FILE are both given: give one"));
+    }
+    let text = std::fs::read_to_string(path).map(Zeroizing::new);
+    let text =
+        text.map_err(|error| format!("{name}_FILE cannot be read: {}: {error}", path.display()))?;
+    Ok(Some(Zeroizing::new(text.trim().to_owned())))
 }
 
 /// Where `--dev` keeps the pair.

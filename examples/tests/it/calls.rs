@@ -4,7 +4,7 @@ use serde_json::json;
 use crate::support::World;
 
 /// Every call that needs a credential, and a permission that is not enough for it.
-const PROTECTED: [(&str, &str); 12] = [
+const PROTECTED: [(&str, &str); 13] = [
     ("POST", "/v1/token/introspect"),
     ("POST", "/v1/keys"),
     ("GET", "/v1/keys"),
@@ -17,6 +17,7 @@ const PROTECTED: [(&str, &str); 12] = [
     ("POST", "/v1/subjects"),
     ("GET", "/v1/audit"),
     ("POST", "/v1/dev/tokens"),
+    ("POST", "/v1/dev/subjects/alice"),
 ];
 
 #[tokio::test]
@@ -309,7 +310,8 @@ async fn the_openapi_document_names_routes_that_are_there() {
     for (method, path) in PROTECTED {
         let path = path
             .replace("0123456789abcdef", "{id}")
-            .replace("some-kid", "{kid}");
+            .replace("some-kid", "{kid}")
+            .replace("alice", "{id}");
         assert!(
             !document["paths"][&path][method.to_lowercase()].is_null(),
             "{method} {path}"

@@ -7,6 +7,7 @@
 
 mod calls;
 mod keys;
+mod nodes;
 mod process;
 mod support;
 mod tokens;

@@ -8,8 +8,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use fountain_examples::Client;
 use serde_json::{Value, json};
 
-const KEK: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-const PEPPER: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
+pub(crate) const KEK: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub(crate) const PEPPER: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 
 fn program(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_service"));
@@ -185,12 +185,17 @@ fn stores_and_settings_that_are_not_there_are_refused_by_name() {
         said
     };
     for url in [
-        "postgres://u:hunter2@h/db",
-        "redis://:hunter2@h",
-        "nonsense",
+        "mysql://u:hunter2@h/db",
+        "postgres://u:hunter2@h:port/db",
+        "redis://:hunter2@h:port",
+        "hunter2",
     ] {
         let said = with("FOUNTAIN_STORE", url);
-        assert!(said.contains("memory or sqlite:PATH"), "{said}");
+        assert!(
+            said.contains("FOUNTAIN_STORE is not acceptable: write "),
+            "{said}"
+        );
+        assert!(!said.contains("hunter2"), "{said}");
     }
     for name in [
         "FOUNTAIN_DELIVERY",
