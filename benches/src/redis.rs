@@ -1,14 +1,12 @@
 //! The Redis store, many calls at once on one connection, beside bare `EVALSHA` of scripts that do the same writes and
 //! judge nothing.
 
-use std::sync::Arc;
 
 use fountain_conformance::Fixtures;
 use fountain_core::api_key::KeyStore;
 use fountain_core::audit::AuditAction;
-use fountain_core::identity::KeyId;
 use fountain_core::token::{RefreshOutcome, RefreshTokenStore, RefreshUse};
-use fountain_core::{Clock, SystemClock, Tenant};
+use fountain_core::{Clock, Digest, SystemClock, Tenant};
 use fountain_store_redis::RedisStore;
 use fountain_store_redis::redis::aio::ConnectionManager;
 use fountain_store_redis::redis::{Client, Cmd, Script, Value, cmd};
@@ -53,7 +51,7 @@ pub struct Figures {
     pub share: f64,
 }
 
-const BARE_FIND: &str = "return redis.call('HGET', KEYS[1], ARGV[1])";
+const BARE_FIND: &str = "return redis.call('HGET', KEYS[1], redis.call('HGET', KEYS[2], ARGV[1]))";
 
 /// What a rotation writes: its event, the spent token, its successor and the successor's text; and reads the family.
 const BARE_ROTATE: &str = "
@@ -95,28 +93,29 @@ impl Bench {
         }
     }
 
-    /// Finds one of a thousand API keys.
+    /// Finds one of a thousand API keys by its digest.
     pub async fn find(&self, load: Load) -> Figures {
-        let mut ids = Vec::new();
+        let mut digests = Vec::new();
         for _ in 0..1_000 {
             let record = self.fixtures.api_key(&self.tenant);
             let event = self.fixtures.event(&self.tenant, AuditAction::ApiKeyIssued);
-            ids.push(record.id.clone());
+            digests.push(record.digest);
             KeyStore::insert(&self.store, record, event).await.unwrap();
         }
-        let ids = Arc::new(ids);
         let bare = self.load(BARE_FIND).await;
-        let id = |n: usize| -> KeyId { ids.iter().cycle().nth(n % ids.len()).unwrap().clone() };
+        let keys = ["api_keys", "api_keys:digests"].map(|key| self.key(key));
+        let digest = |n: usize| *digests.iter().cycle().nth(n % digests.len()).unwrap();
         self.turns(
             load,
             |n| {
-                let mut command = evalsha(&bare, &[self.key("api_keys")]);
-                command.arg(id(n).as_str());
+                let mut command = evalsha(&bare, &keys);
+                let digest = digest(n);
+                command.arg(base64_simd::URL_SAFE_NO_PAD.encode_to_string(digest.as_bytes()));
                 command
             },
-            id,
-            |store, id| async move {
-                assert!(KeyStore::find(&store, &id).await.unwrap().is_some());
+            digest,
+            |store, digest: Digest| async move {
+                assert!(store.find_by_digest(&digest).await.unwrap().is_some());
             },
         )
         .await

@@ -52,26 +52,27 @@ scripts! {
     RECORD = "change" "common" "trail" "record";
     AUDIT_PAGE = "read" "common" "audit_page";
     KEY_INSERT = "change" "common" "trail" "api_key" "api_key_insert";
-    KEY_FIND = "read" "common" "api_key_find";
-    KEY_FIND_BY_DIGEST = "read" "common" "api_key_find_by_digest";
+    KEY_FIND = "read" "api_key_find";
+    KEY_FIND_BY_DIGEST = "read" "api_key_find_by_digest";
     KEY_PAGE = "read" "common" "api_key_page";
     KEY_ROTATE = "change" "common" "trail" "api_key" "api_key_rotate";
     KEY_CHANGE = "change" "common" "trail" "api_key" "api_key_change";
     KEY_USE = "change" "common" "api_key_use";
     KEY_PURGE = "purge" "common" "api_key_purge";
-    RING = "read" "common" "ring";
+    RING = "read" "ring";
     RING_APPLY = "change" "common" "trail" "ring_apply";
     FAMILY_INSERT = "change" "common" "trail" "family" "family_insert";
     FAMILY_FIND = "read" "common" "family" "family_find";
     FAMILY_REVOKE = "change" "common" "trail" "revocation" "family" "family_revoke";
     FAMILY_PURGE = "purge" "common" "family_purge";
+    TOKEN_ROTATE = "change" "token_rotate";
     TOKEN_USE = "change" "common" "trail" "revocation" "family" "token_use";
     SUBJECT_REVOKE = "change" "common" "trail" "revocation" "family" "subject_revoke";
     REVOCATION_ADD = "change" "common" "trail" "revocation" "revocation_add";
-    REVOCATION_FIND = "read" "common" "revocation_find";
+    REVOCATION_FIND = "read" "revocation_find";
     REVOCATION_PURGE = "purge" "common" "revocation_purge";
     SUBJECT_INSERT = "change" "common" "trail" "subject" "subject_insert";
-    SUBJECT_FIND = "read" "common" "subject_find";
+    SUBJECT_FIND = "read" "subject_find";
     SUBJECT_CHANGE = "change" "common" "trail" "subject" "subject_change";
 }
 

@@ -61,6 +61,10 @@ impl RedisStore {
         }
     }
 
+    pub(crate) fn patience(&self) -> Duration {
+        self.shared.patience
+    }
+
     pub(crate) fn call(&self, script: &'static Script) -> Call<'_> {
         Call::new(&self.shared, script)
     }

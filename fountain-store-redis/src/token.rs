@@ -4,7 +4,7 @@ use fountain_core::identity::{FamilyId, Subject};
 use fountain_core::token::{
     RefreshFamily, RefreshOutcome, RefreshTokenRecord, RefreshTokenStore, RefreshUse, RevokeOutcome,
 };
-use fountain_core::{Digest, StoreError, Tenant, Timestamp};
+use fountain_core::{Digest, StoreError, StoreErrorKind, Tenant, Timestamp};
 
 use crate::error::unexpected;
 use crate::fields::{Line, bytes, count, list, next, text};
@@ -56,33 +56,36 @@ fn decode(id: &str, line: &[u8]) -> Result<RefreshFamily, StoreError> {
     })
 }
 
-#[async_trait]
-impl RefreshTokenStore for RedisStore {
-    async fn insert(
+impl RedisStore {
+    /// Rotates a token that is certainly in order; `None` when nothing was done and nothing is known.
+    async fn rotate_at_once(
         &self,
-        family: RefreshFamily,
-        first: RefreshTokenRecord,
-        event: AuditEvent,
-    ) -> Result<bool, StoreError> {
+        attempt: &RefreshUse,
+    ) -> Result<Option<RefreshFamily>, StoreError> {
         let answer = self
-            .call(&script::FAMILY_INSERT)
-            .change(&event)?
-            .tables([
-                Table::Families,
-                Table::FamilyEnds,
-                Table::FamilySubjects,
-                Table::RefreshTokens,
-            ])
-            .text(family.id.as_str())
-            .text(encode(&family, &first.digest)?)
-            .text(digest(&first.digest))
-            .text(time(first.expires_at))
+            .call(&script::TOKEN_ROTATE)
+            .tables([Table::Meta, Table::Events])
+            .event(&attempt.on_rotated)?
+            .tables([Table::Families, Table::RefreshTokens])
+            .text(attempt.tenant.as_str())
+            .text(digest(&attempt.presented))
+            .text(word(attempt.client.as_str()))
+            .text(digest_option(attempt.binding.as_ref()))
+            .text(digest(&attempt.successor.digest))
+            .text(time(attempt.successor.expires_at))
+            .arg(attempt.sealed_successor.as_slice())
+            .text(time(attempt.now))
             .write()
             .await?;
-        Ok(count(&answer)? == 1)
+        let mut parts = list(answer)?.into_iter();
+        let Some(id) = parts.next() else {
+            return Ok(None);
+        };
+        decode(&text(id)?, &bytes(next(&mut parts)?)?).map(Some)
     }
 
-    async fn use_token(&self, attempt: RefreshUse) -> Result<RefreshOutcome, StoreError> {
+    /// Judges a use by all that there is to see.
+    async fn judge_use(&self, attempt: &RefreshUse) -> Result<RefreshOutcome, StoreError> {
         // Since when a use is within the grace; nothing when there is none.
         let grace = if attempt.grace.is_zero() {
             String::new()
@@ -130,6 +133,45 @@ impl RefreshTokenStore for RedisStore {
             "unknown" => Ok(RefreshOutcome::Unknown),
             _ => Err(unexpected()),
         }
+    }
+}
+
+#[async_trait]
+impl RefreshTokenStore for RedisStore {
+    async fn insert(
+        &self,
+        family: RefreshFamily,
+        first: RefreshTokenRecord,
+        event: AuditEvent,
+    ) -> Result<bool, StoreError> {
+        let answer = self
+            .call(&script::FAMILY_INSERT)
+            .change(&event)?
+            .tables([
+                Table::Families,
+                Table::FamilyEnds,
+                Table::FamilySubjects,
+                Table::RefreshTokens,
+            ])
+            .text(family.id.as_str())
+            .text(encode(&family, &first.digest)?)
+            .text(digest(&first.digest))
+            .text(time(first.expires_at))
+            .write()
+            .await?;
+        Ok(count(&answer)? == 1)
+    }
+
+    async fn use_token(&self, attempt: RefreshUse) -> Result<RefreshOutcome, StoreError> {
+        // Both scripts in the time of one call.
+        tokio::time::timeout(self.patience(), async {
+            match self.rotate_at_once(&attempt).await? {
+                Some(family) => Ok(RefreshOutcome::Rotated { family }),
+                None => self.judge_use(&attempt).await,
+            }
+        })
+        .await
+        .map_err(|late| StoreError::with_source(StoreErrorKind::Timeout, late))?
     }
 
     async fn find(

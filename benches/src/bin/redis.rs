@@ -25,7 +25,7 @@ async fn main() -> ExitCode {
         load.callers
     );
     println!("|---|--:|--:|--:|");
-    print("find an API key", bench.find(load).await);
+    print("find an API key by its digest", bench.find(load).await);
     print(
         "rotate a refresh token, with its audit event",
         bench.rotate(load).await,

@@ -1,2 +1,2 @@
 -- KEYS: api_keys. ARGV: id.
-return call('HGET', KEYS[1], ARGV[1])
+return redis.call('HGET', KEYS[1], ARGV[1])

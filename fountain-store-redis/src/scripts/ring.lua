@@ -1,2 +1,2 @@
 -- KEYS: signing_keys. ARGV: issuer.
-return call('HGET', KEYS[1], ARGV[1])
+return redis.call('HGET', KEYS[1], ARGV[1])

@@ -1,2 +1,2 @@
 -- KEYS: subjects. ARGV: tenant and subject.
-return call('HGET', KEYS[1], ARGV[1])
+return redis.call('HGET', KEYS[1], ARGV[1])
