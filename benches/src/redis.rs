@@ -1,7 +1,6 @@
 //! The Redis store, many calls at once on one connection, beside bare `EVALSHA` of scripts that do the same writes and
 //! judge nothing.
 
-
 use fountain_conformance::Fixtures;
 use fountain_core::api_key::KeyStore;
 use fountain_core::audit::AuditAction;

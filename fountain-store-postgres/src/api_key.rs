@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use fountain_core::api_key::{
     ApiKeyRecord, InsertKeyOutcome, KeyChangeOutcome, KeyCursor, KeyId, KeyPage, KeyStore,
@@ -10,6 +12,7 @@ use sqlx::postgres::PgRow;
 use crate::error::corrupt;
 use crate::sql::{Fields, Statement, limit as sql_limit};
 use crate::store::{PostgresStore, on_primary};
+use crate::together::{Desk, LookUp};
 
 const TABLE: &str = "api_keys";
 
@@ -90,6 +93,42 @@ fn decode(row: &PgRow) -> Result<ApiKeyRecord, StoreError> {
         superseded_at: fields.time_option("superseded_at")?,
         last_used_at: fields.time_option("last_used_at")?,
     })
+}
+
+/// The key with this digest: what every request with an API key asks, unless it is remembered.
+#[derive(Clone)]
+pub(crate) struct KeyByDigest(Digest);
+
+impl LookUp for KeyByDigest {
+    type Answer = Option<ApiKeyRecord>;
+
+    fn desk(store: &PostgresStore) -> &Desk<Self> {
+        &store.shared().keys
+    }
+
+    fn statement(asked: &[Self]) -> Statement<'_> {
+        Statement::look_up(on_primary!(
+            concat!(columns!(), "WHERE digest = ANY ($1)"),
+            ""
+        ))
+        .digests(asked.iter().map(|Self(digest)| digest))
+    }
+
+    fn answers(asked: &[Self], rows: &[PgRow]) -> Vec<Result<Self::Answer, StoreError>> {
+        let digest = |row| Fields { row, table: TABLE }.digest("digest");
+        let found: HashMap<_, _> = rows
+            .iter()
+            .filter_map(|row| Some((*digest(row).ok()?.as_bytes(), row)))
+            .collect();
+        let all = found.len() == rows.len();
+        let answer = |Self(digest): &Self| match found.get(digest.as_bytes()) {
+            Some(row) => decode(row).map(Some),
+            // Whose row it is that cannot be read, nobody knows.
+            None if !all => Err(corrupt(TABLE, "digest")),
+            None => Ok(None),
+        };
+        asked.iter().map(answer).collect()
+    }
 }
 
 fn decode_cursor(row: &PgRow) -> Result<KeyCursor, StoreError> {
@@ -176,9 +215,7 @@ impl KeyStore for PostgresStore {
     }
 
     async fn find_by_digest(&self, digest: &Digest) -> Result<Option<ApiKeyRecord>, StoreError> {
-        let select = Statement::look_up(on_primary!(concat!(columns!(), "WHERE digest = $1"), ""));
-        let found = self.look_up(select.digest(digest)).await?;
-        found.first().map(decode).transpose()
+        self.ask(KeyByDigest(*digest)).await
     }
 
     async fn find_in(

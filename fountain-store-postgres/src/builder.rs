@@ -10,6 +10,7 @@ use crate::link::Link;
 use crate::migration;
 use crate::sql::{Fields, Statement};
 use crate::store::{PostgresStore, Shared};
+use crate::together::Desk;
 
 /// What to decide before a [`PostgresStore`] is used. Every default is the safe one.
 ///
@@ -109,6 +110,7 @@ impl PostgresStoreBuilder {
             deadline: self.deadline,
             feed_length: self.feed_length.get(),
             prepared: self.prepared,
+            keys: Desk::default(),
         });
         if !migration::is_current(&store, self.migrate).await? {
             match self.migrate_as {

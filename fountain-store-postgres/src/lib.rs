@@ -10,9 +10,11 @@ mod link;
 mod listener;
 mod migration;
 mod revocation;
+mod rotation;
 mod signing;
 mod sql;
 mod store;
+mod together;
 mod token;
 mod trail;
 

@@ -23,6 +23,7 @@ enum Argument<'q> {
     Number(Option<i64>),
     Numbers(Vec<i64>),
     Bytes(Option<&'q [u8]>),
+    AllBytes(Vec<&'q [u8]>),
     Truth(Option<bool>),
 }
 
@@ -122,6 +123,13 @@ impl<'q> Statement<'q> {
         self.bytes(digest.as_bytes())
     }
 
+    pub(crate) fn digests(self, digests: impl IntoIterator<Item = &'q Digest>) -> Self {
+        let digests = digests.into_iter();
+        self.with(Argument::AllBytes(
+            digests.map(|digest| digest.as_bytes().as_slice()).collect(),
+        ))
+    }
+
     pub(crate) fn truth_option(self, truth: Option<bool>) -> Self {
         self.with(Argument::Truth(truth))
     }
@@ -168,6 +176,7 @@ impl<'q> Statement<'q> {
                 Argument::Number(number) => encoded.add(number),
                 Argument::Numbers(numbers) => encoded.add(numbers.as_slice()),
                 Argument::Bytes(bytes) => encoded.add(*bytes),
+                Argument::AllBytes(all) => encoded.add(all.as_slice()),
                 Argument::Truth(truth) => encoded.add(truth),
             }
             .map_err(|error| from_sqlx(sqlx::Error::Encode(error)))?;

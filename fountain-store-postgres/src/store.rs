@@ -6,6 +6,7 @@ use fountain_core::{StoreError, StoreErrorKind};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::{Connection, Executor, PgPool, PgTransaction, Row};
 
+use crate::api_key::KeyByDigest;
 use crate::bell::Bell;
 use crate::builder::PostgresStoreBuilder;
 use crate::carried::Carried;
@@ -13,6 +14,7 @@ use crate::error::{from_sqlx, standby};
 use crate::link::Link;
 use crate::migration;
 use crate::sql::{self, Fields, Statement};
+use crate::together::Desk;
 
 /// How many rows one step of a purge removes.
 const ROWS_IN_A_PURGE: i64 = 500;
@@ -31,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) deadline: Duration,
     pub(crate) feed_length: u32,
     pub(crate) prepared: bool,
+    pub(crate) keys: Desk<KeyByDigest>,
 }
 
 impl PostgresStore {
@@ -114,6 +117,7 @@ impl PostgresStore {
             deadline: self.shared.deadline,
             feed_length: self.shared.feed_length,
             prepared: self.shared.prepared,
+            keys: Desk::default(),
         }))
     }
 

@@ -7,16 +7,17 @@ use fountain_core::token::{
 use fountain_core::{Digest, StoreError, StoreErrorKind, Tenant, Timestamp};
 
 use crate::error::corrupt;
+use crate::link::Link;
 use crate::sql::{Fields, Statement};
 use crate::store::{PostgresStore, on_primary};
 
-const FAMILIES: &str = "families";
+pub(crate) const FAMILIES: &str = "families";
 const TOKENS: &str = "refresh_tokens";
 
 /// The longest grace, in microseconds, that is told apart from a longer one: some 1,000 years.
 const LONGEST_GRACE: i64 = 1_000 * 366 * 86_400 * 1_000_000;
 
-fn decode_family(fields: &Fields<'_>) -> Result<RefreshFamily, StoreError> {
+pub(crate) fn decode_family(fields: &Fields<'_>) -> Result<RefreshFamily, StoreError> {
     Ok(RefreshFamily {
         id: fields.parsed("id")?,
         tenant: fields.parsed("tenant")?,
@@ -32,50 +33,9 @@ fn decode_family(fields: &Fields<'_>) -> Result<RefreshFamily, StoreError> {
     })
 }
 
-#[async_trait]
-impl RefreshTokenStore for PostgresStore {
-    async fn insert(
-        &self,
-        family: RefreshFamily,
-        first: RefreshTokenRecord,
-        event: AuditEvent,
-    ) -> Result<bool, StoreError> {
-        // A digest that somebody else inserts at this moment breaks the token's primary key, and the whole statement
-        // with it.
-        let insert = Statement::new(
-            "WITH family AS (
-                 INSERT INTO fountain.families (
-                     id, tenant, subject, client, scopes, roles, binding, assurance, created_at, expires_at, revoked_at)
-                 SELECT $1, $2, $3, $4, $5, $6, $7, $8::json, $9, $10, $11
-                 WHERE NOT EXISTS (SELECT FROM fountain.refresh_tokens WHERE digest = $12)
-                 ON CONFLICT (id) DO NOTHING RETURNING id),
-             token AS (
-                 INSERT INTO fountain.refresh_tokens (digest, family, expires_at) SELECT $12, id, least($13, $10)
-                 FROM family RETURNING digest)
-             SELECT fountain.note($14, $15, $16, NULL, NULL, NULL) FROM token",
-        )
-        .text(family.id.as_str())
-        .text(family.tenant.as_str())
-        .text(family.subject.as_str())
-        .text(family.client.as_str())
-        .texts(family.scopes.iter().map(AsRef::as_ref))
-        .texts(family.roles.iter().map(String::as_str))
-        .bytes_option(family.binding.as_ref().map(|binding| binding.as_bytes().as_slice()))
-        .json(&family.assurance)?
-        .time(family.created_at)
-        .time(family.expires_at)
-        .time_option(family.revoked_at)
-        .digest(&first.digest)
-        .time(first.expires_at)
-        .event(&event)?;
-        match self.row(insert).await {
-            Ok(row) => Ok(row.is_some()),
-            Err(error) if is_taken(&error) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn use_token(&self, attempt: RefreshUse) -> Result<RefreshOutcome, StoreError> {
+impl PostgresStore {
+    /// Judges a use by all that there is to see under the family's lock.
+    async fn judge_use(&self, attempt: &RefreshUse) -> Result<RefreshOutcome, StoreError> {
         let grace = i64::try_from(attempt.grace.as_micros())
             .unwrap_or(LONGEST_GRACE)
             .min(LONGEST_GRACE);
@@ -127,6 +87,69 @@ impl RefreshTokenStore for PostgresStore {
             "conflict" => Err(StoreErrorKind::Conflict.into()),
             _ => Err(corrupt(FAMILIES, "verdict")),
         }
+    }
+}
+
+#[async_trait]
+impl RefreshTokenStore for PostgresStore {
+    async fn insert(
+        &self,
+        family: RefreshFamily,
+        first: RefreshTokenRecord,
+        event: AuditEvent,
+    ) -> Result<bool, StoreError> {
+        // A digest that somebody else inserts at this moment breaks the token's primary key, and the whole statement
+        // with it.
+        let insert = Statement::new(
+            "WITH family AS (
+                 INSERT INTO fountain.families (
+                     id, tenant, subject, client, scopes, roles, binding, assurance, created_at, expires_at, revoked_at)
+                 SELECT $1, $2, $3, $4, $5, $6, $7, $8::json, $9, $10, $11
+                 WHERE NOT EXISTS (SELECT FROM fountain.refresh_tokens WHERE digest = $12)
+                 ON CONFLICT (id) DO NOTHING RETURNING id),
+             token AS (
+                 INSERT INTO fountain.refresh_tokens (digest, family, expires_at) SELECT $12, id, least($13, $10)
+                 FROM family RETURNING digest)
+             SELECT fountain.note($14, $15, $16, NULL, NULL, NULL) FROM token",
+        )
+        .text(family.id.as_str())
+        .text(family.tenant.as_str())
+        .text(family.subject.as_str())
+        .text(family.client.as_str())
+        .texts(family.scopes.iter().map(AsRef::as_ref))
+        .texts(family.roles.iter().map(String::as_str))
+        .bytes_option(family.binding.as_ref().map(|binding| binding.as_bytes().as_slice()))
+        .json(&family.assurance)?
+        .time(family.created_at)
+        .time(family.expires_at)
+        .time_option(family.revoked_at)
+        .digest(&first.digest)
+        .time(first.expires_at)
+        .event(&event)?;
+        match self.row(insert).await {
+            Ok(row) => Ok(row.is_some()),
+            Err(error) if is_taken(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn use_token(&self, attempt: RefreshUse) -> Result<RefreshOutcome, StoreError> {
+        // In a transaction of the host's it would be the end of that if the successor exists.
+        if let Link::Carried(_) = self.link() {
+            return self.judge_use(&attempt).await;
+        }
+        let ruling = async {
+            match self.rotate_at_once(&attempt).await {
+                Ok(Some(family)) => Ok(RefreshOutcome::Rotated { family }),
+                Ok(None) => self.judge_use(&attempt).await,
+                Err(error) if is_taken(&error) => Err(StoreErrorKind::Conflict.into()),
+                Err(error) => Err(error),
+            }
+        };
+        // Both statements in the time of one call.
+        tokio::time::timeout(self.shared().deadline, ruling)
+            .await
+            .map_err(|_| StoreError::new(StoreErrorKind::Timeout))?
     }
 
     async fn find(

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fountain_conformance::{Fixtures, NOW};
-use fountain_core::api_key::{KeyId, KeyStore};
+use fountain_core::api_key::KeyStore;
 use fountain_core::audit::{AuditAction, AuditStore};
 use fountain_core::token::{RefreshOutcome, RefreshTokenStore};
 use fountain_core::{Digest, Tenant};
@@ -73,7 +73,7 @@ async fn compare(options: PgConnectOptions, time: Duration) {
     });
     let figures = in_turn(&world, time, bare_find, find).await;
     row(
-        "find a key by its id",
+        "find a key by its digest",
         figures,
         "40,000/s",
         figures.1 >= 40_000.0,
@@ -158,7 +158,7 @@ struct World {
     store: PostgresStore,
     fixtures: Fixtures,
     tenant: Tenant,
-    keys: Vec<KeyId>,
+    keys: Vec<Digest>,
     count: Arc<AtomicU64>,
 }
 
@@ -185,11 +185,11 @@ impl World {
         }
     }
 
-    async fn keys(&self, count: usize) -> Vec<KeyId> {
+    async fn keys(&self, count: usize) -> Vec<Digest> {
         let mut keys = Vec::new();
         for _ in 0..count {
             let record = self.fixtures.api_key(&self.tenant);
-            keys.push(record.id.clone());
+            keys.push(record.digest);
             let event = self.fixtures.event(&self.tenant, AuditAction::ApiKeyIssued);
             KeyStore::insert(&self.store, record, event).await.unwrap();
         }
@@ -281,8 +281,8 @@ async fn bare_find(world: Arc<World>, caller: usize, until: Instant) -> u64 {
         if Instant::now() >= until {
             break;
         }
-        let found = sqlx::query("SELECT * FROM fountain.api_keys WHERE id = $1")
-            .bind(key.as_str())
+        let found = sqlx::query("SELECT * FROM fountain.api_keys WHERE digest = $1")
+            .bind(key.as_bytes().as_slice())
             .fetch_optional(&world.pool)
             .await
             .unwrap();
@@ -298,7 +298,7 @@ async fn find(world: Arc<World>, caller: usize, until: Instant) -> u64 {
         if Instant::now() >= until {
             break;
         }
-        assert!(KeyStore::find(&world.store, key).await.unwrap().is_some());
+        assert!(world.store.find_by_digest(key).await.unwrap().is_some());
         calls += 1;
     }
     calls

@@ -40,12 +40,10 @@ fn push(to: &mut String, argument: &Argument<'_>) -> Option<()> {
             list(to, numbers, |to, number| quote_number(to, *number))?;
             to.push_str("::bigint[]");
         }
-        Argument::Bytes(Some(bytes)) => {
-            to.push_str(r"E'\\x");
-            for byte in *bytes {
-                write!(to, "{byte:02x}").ok()?;
-            }
-            to.push_str("'::bytea");
+        Argument::Bytes(Some(bytes)) => quote_bytes(to, bytes)?,
+        Argument::AllBytes(all) => {
+            list(to, all, |to, bytes| quote_bytes(to, bytes))?;
+            to.push_str("::bytea[]");
         }
         Argument::Bytes(None) => to.push_str("NULL::bytea"),
         Argument::Truth(Some(true)) => to.push_str("true"),
@@ -74,6 +72,15 @@ fn list<T>(
 /// Quoted, since a bare minus would bind weaker than the cast behind it.
 fn quote_number(to: &mut String, number: i64) -> Option<()> {
     write!(to, "'{number}'::bigint").ok()
+}
+
+fn quote_bytes(to: &mut String, bytes: &[u8]) -> Option<()> {
+    to.push_str(r"E'\\x");
+    for byte in bytes {
+        write!(to, "{byte:02x}").ok()?;
+    }
+    to.push_str("'::bytea");
+    Some(())
 }
 
 /// An escape string constant: it means the same whatever `standard_conforming_strings` is.
@@ -105,10 +112,11 @@ mod tests {
             Argument::Texts(Some(vec!["'", ""])),
             Argument::Truth(None),
             Argument::Numbers(vec![]),
+            Argument::AllBytes(vec![&[1], &[]]),
         ];
         assert_eq!(
-            render("$2, $1::json, $3, $4, $5, $6, $1 = 'x'", &arguments).unwrap(),
-            r"'-5'::bigint, E'it''s \\ a $1'::text::json, E'\\x00ff'::bytea, ARRAY[E'''',E'']::text[], NULL::boolean, ARRAY[]::bigint[], E'it''s \\ a $1'::text = 'x'"
+            render("$2, $1::json, $3, $4, $5, $6, $7, $1 = 'x'", &arguments).unwrap(),
+            r"'-5'::bigint, E'it''s \\ a $1'::text::json, E'\\x00ff'::bytea, ARRAY[E'''',E'']::text[], NULL::boolean, ARRAY[]::bigint[], ARRAY[E'\\x01'::bytea,E'\\x'::bytea]::bytea[], E'it''s \\ a $1'::text = 'x'"
         );
     }
 

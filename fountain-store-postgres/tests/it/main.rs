@@ -18,4 +18,5 @@ mod race;
 mod roles;
 mod server;
 mod standby;
+mod together;
 mod workbench;
