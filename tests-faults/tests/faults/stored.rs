@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fountain_core::access::Authority;
 use fountain_core::{Reason, StoreErrorKind, Subject, Tenant};
-use fountain_store_postgres::PostgresStore;
+use fountain_store_postgres::{MIGRATIONS, PostgresStore};
 use fountain_tests_faults::{Cut, Direction, Proxy, Seen, Server, pause, within};
 use sqlx::ConnectOptions as _;
 use tokio::task::JoinSet;
@@ -110,9 +110,10 @@ async fn eight_nodes_that_start_at_once_all_come_up_on_tables_made_once() {
     }
     let nodes = nodes.join_all().await;
     let mut beside = options(&server.url()).connect().await.unwrap();
+    let migrations = i64::try_from(MIGRATIONS.len()).unwrap();
     for (sql, count) in [
         ("SELECT count(*) FROM fountain.schema", 1),
-        ("SELECT count(*) FROM fountain._migrations", 1),
+        ("SELECT count(*) FROM fountain._migrations", migrations),
         (
             "SELECT count(*) FROM fountain.signing_keys WHERE state = 'active'",
             1,
