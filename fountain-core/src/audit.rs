@@ -84,6 +84,42 @@ actions! {
     SubjectDisabled = "subject.disabled",
     /// A disabled subject was enabled again.
     SubjectEnabled = "subject.enabled",
+    /// A name and a password were registered.
+    CredentialRegistered = "credential.registered",
+    /// A password was set anew.
+    PasswordChanged = "credential.password_changed",
+    /// A password's hash was replaced by a stronger one of the same password.
+    PasswordRehashed = "credential.rehashed",
+    /// A name and its password were removed.
+    CredentialRemoved = "credential.removed",
+    /// The enrolment of a second factor began.
+    FactorEnrolled = "factor.enrolled",
+    /// A second factor was confirmed by a good code.
+    FactorConfirmed = "factor.confirmed",
+    /// A code of a second factor was accepted and taken.
+    FactorUsed = "factor.used",
+    /// A second factor was disabled for good.
+    FactorDisabled = "factor.disabled",
+    /// A second factor was removed.
+    FactorRemoved = "factor.removed",
+    /// A subject's recovery codes were made anew; older ones are good no more.
+    RecoveryCodesReplaced = "recovery_codes.replaced",
+    /// A recovery code was used.
+    RecoveryCodeUsed = "recovery_codes.used",
+    /// A subject was asked for a second factor.
+    ChallengeIssued = "challenge.issued",
+    /// An answer to a challenge was counted, before it was judged.
+    ChallengeAttempted = "challenge.attempted",
+    /// A code was sent, or is about to be.
+    CodeIssued = "code.issued",
+    /// A challenge was answered.
+    ChallengeAnswered = "challenge.answered",
+    /// An attempt at a password, a code or a recovery code was counted, before it was judged.
+    AttemptCounted = "lockout.attempt_counted",
+    /// A lock began, with the last attempt that was allowed.
+    Locked = "lockout.locked",
+    /// What was counted was cleared, and a lock ended with it: by an attempt that was right, or by an administrator.
+    LockCleared = "lockout.cleared",
     /// A request was authenticated, or refused.
     Authenticated = "request.authenticated",
     /// A request was permitted, or refused.

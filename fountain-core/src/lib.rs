@@ -39,6 +39,8 @@ mod flight;
 mod fountain;
 pub mod identity;
 mod json;
+pub mod lockout;
+pub mod login;
 pub mod maintenance;
 pub mod memory;
 pub mod metrics;

@@ -7,6 +7,10 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 mod access;
 mod api_key;
+mod challenge;
+mod credential;
+mod factor;
+mod lockout;
 mod log;
 mod signing;
 mod store;

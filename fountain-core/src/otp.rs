@@ -1,8 +1,8 @@
-//! One-time passwords and the factors that a person shows: the decisions, without a store.
+//! One-time passwords and the factors that a person shows: the decisions, and the stores that take what was decided.
 //!
-//! Everything here is pure: codes, time, counters and what was accepted last go in, an outcome comes out. What makes a code
-//! one that works *once* is a store's atomic step that takes the outcome: advance the last step or the counter, or take the
-//! digest away, and only then let anybody in.
+//! The decisions are pure: codes, time, counters and what was accepted last go in, an outcome comes out. What makes a code
+//! one that works *once* is a store's atomic step that takes the outcome ([`FactorStore`], [`ChallengeStore`]): advance the
+//! last step or the counter, or take the digest away, and only then let anybody in.
 //!
 //! | module of a factor | a person has | shows |
 //! |---|---|---|
@@ -42,6 +42,7 @@ mod hotp;
 mod qr;
 mod recovery;
 mod secret;
+mod store;
 mod totp;
 mod uri;
 
@@ -53,5 +54,9 @@ pub use hotp::{Hotp, HotpOutcome, LookAhead};
 pub use qr::QrCode;
 pub use recovery::RecoveryCode;
 pub use secret::OtpSecret;
+pub use store::{
+    ChallengeOutcome, ChallengePurpose, ChallengeRecord, ChallengeStore, FactorId, FactorOutcome,
+    FactorRecord, FactorStore, PendingCode,
+};
 pub use totp::{Totp, TotpOutcome, TotpStep, TotpWindow};
 pub use uri::{OtpauthUri, OtpauthUriError, OtpauthUse};

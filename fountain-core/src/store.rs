@@ -4,6 +4,9 @@ use crate::access::SubjectStore;
 use crate::api_key::KeyStore;
 use crate::audit::AuditStore;
 use crate::change::ChangeFeed;
+use crate::lockout::LockoutStore;
+use crate::login::CredentialStore;
+use crate::otp::{ChallengeStore, FactorStore};
 use crate::signing::SigningKeyStore;
 use crate::token::{RefreshTokenStore, RevocationStore};
 
@@ -12,7 +15,7 @@ use crate::token::{RefreshTokenStore, RevocationStore};
 /// The rules that every store trait keeps:
 ///
 /// 1. A state change is one atomic call; the outcome says who won.
-/// 2. A mutating call records the audit event that it takes, and appends to the change feed, in the same
+/// 2. A mutating call records the audit event that it takes, and appends to the change feed what caches must forget, in the same
 ///    step: both or neither.
 /// 3. `now` is an argument: a store has no clock.
 /// 4. A store holds digests and sealed bytes, never a token, a key or a code.
@@ -24,6 +27,10 @@ pub trait Store:
     + RefreshTokenStore
     + RevocationStore
     + SubjectStore
+    + CredentialStore
+    + FactorStore
+    + ChallengeStore
+    + LockoutStore
     + AuditStore
     + ChangeFeed
 {
@@ -35,6 +42,10 @@ impl<S> Store for S where
         + RefreshTokenStore
         + RevocationStore
         + SubjectStore
+        + CredentialStore
+        + FactorStore
+        + ChallengeStore
+        + LockoutStore
         + AuditStore
         + ChangeFeed
 {

@@ -9,6 +9,14 @@ use std::sync::PoisonError;
 mod access;
 #[path = "../../../fountain-core/src/memory/api_key.rs"]
 mod api_key;
+#[path = "../../../fountain-core/src/memory/challenge.rs"]
+mod challenge;
+#[path = "../../../fountain-core/src/memory/credential.rs"]
+mod credential;
+#[path = "../../../fountain-core/src/memory/factor.rs"]
+mod factor;
+#[path = "../../../fountain-core/src/memory/lockout.rs"]
+mod lockout;
 #[path = "../../../fountain-core/src/memory/log.rs"]
 mod log;
 #[path = "../../../fountain-core/src/memory/signing.rs"]

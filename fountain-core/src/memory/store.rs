@@ -1,7 +1,7 @@
 use std::fmt;
 
 use super::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use super::{access, api_key, log, signing, token};
+use super::{access, api_key, challenge, credential, factor, lockout, log, signing, token};
 use crate::error::{StoreError, StoreErrorKind};
 
 /// Holds everything in memory, in one lock, so that each step is atomic by construction.
@@ -38,6 +38,10 @@ pub(super) struct State {
     pub(super) tokens: token::Tokens,
     pub(super) revocations: token::Revocations,
     pub(super) subjects: access::Subjects,
+    pub(super) credentials: credential::Credentials,
+    pub(super) factors: factor::Factors,
+    pub(super) challenges: challenge::Challenges,
+    pub(super) lockouts: lockout::Lockouts,
     pub(super) log: log::Log,
 }
 

@@ -172,6 +172,15 @@ impl PasswordHash {
     }
 }
 
+/// Equality of the stored texts, in constant time. It says nothing of whether two passwords are the same.
+impl PartialEq for PasswordHash {
+    fn eq(&self, other: &Self) -> bool {
+        constant_time_eq(self.expose().as_bytes(), other.expose().as_bytes())
+    }
+}
+
+impl Eq for PasswordHash {}
+
 impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PasswordHash")

@@ -1,0 +1,19 @@
+//! Signing in: the names that people sign in by, and where their password hashes are.
+//!
+//! ```
+//! use fountain_core::login::LoginName;
+//!
+//! // One account, and one counter of attempts, however it is typed (B-72).
+//! let name = LoginName::new("Alice@Example.com")?;
+//! assert_eq!(name, LoginName::new(" alice@example.com ")?);
+//! assert_eq!(name.as_str(), "alice@example.com");
+//!
+//! assert!(LoginName::new("alice\u{200b}").is_err()); // a blank that nobody sees
+//! # Ok::<(), fountain_core::Error>(())
+//! ```
+
+mod name;
+mod store;
+
+pub use name::LoginName;
+pub use store::{CredentialRecord, CredentialStore, ReplaceOutcome};
