@@ -139,7 +139,7 @@ pub enum BudgetOutcome {
     Taken,
     /// At least one is used up. Nothing was taken.
     Exhausted {
-        /// The first instant at which all of them have one left, if nobody takes any meanwhile.
+        /// The first instant at which all of them have one left by [`IssueBudget::free_at`], if nobody takes any meanwhile.
         until: Timestamp,
     },
 }
@@ -154,7 +154,7 @@ pub enum BudgetOutcome {
 ///   [`LockoutRules::length`] of its number says, and at or past the end of a lock counting begins at 1 again. What stands is
 ///   forgotten [`LockoutRules::kept_for`] after the attempt, or after the end of the lock that it began.
 ///   [`LockoutState::count`](super::LockoutState::count) is these rules.
-/// - C: `on_counted` is recorded with the count, `on_locked` with the lock, in the same step, and neither without.
+/// - C: `on_counted` is recorded with the count, and behind it `on_locked` with the lock, in the same step, and neither without.
 /// - D: `locked_until` is the latest end of a lock that stands at `now` among these keys of the tenant.
 /// - E: `clear` removes all that was counted for these keys of the tenant with one event, and says whether there was anything;
 ///   if there was not, nothing is recorded. What `take` has taken stays taken.
@@ -166,6 +166,7 @@ pub enum BudgetOutcome {
 /// - H: `purge` removes counts whose `forget_at` is before the given instant, and all takes of a key when each of them is
 ///   gone by then; at most `limit` of both together.
 /// - I: nothing here is in the change feed.
+/// - J: a call that names no key or budget, or more than 16, is a `Conflict` and changes nothing.
 #[async_trait]
 pub trait LockoutStore: Debug + Send + Sync + 'static {
     /// Counts an attempt, unless a lock stands.

@@ -106,7 +106,7 @@ pub enum FactorOutcome {
 /// - F: `remove` removes the factor; `false` when there is none.
 /// - G: `replace_recovery_codes` puts these digests in the place of all that the subject had: an older one is good no more
 ///   (B-65). `take_recovery_code` takes one away and says how many are left, or none when it is not there; of parallel calls
-///   with one digest exactly one takes it. `recovery_codes` counts what is left.
+///   with one digest exactly one takes it. `recovery_codes` counts what is left. More than 20 at once are a `Conflict`.
 /// - H: every change and its event are one step; no change, no event. Replacing recovery codes is a change, whatever they are.
 ///   Nothing here is in the change feed.
 /// - I: `purge` removes factors that were not confirmed and whose `confirm_by` is before the given instant, at most `limit`.
