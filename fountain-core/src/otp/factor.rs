@@ -43,6 +43,25 @@ impl FactorKind {
         Self::Recovery,
     ];
 
+    /// Its one word, in a store as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Totp => "totp",
+            Self::Hotp => "hotp",
+            Self::Sms => "sms",
+            Self::Email => "email",
+            Self::Recovery => "recovery",
+        }
+    }
+
+    /// The kind with exactly this word, case included.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == name)
+    }
+
     /// Its class; none for e-mail, which proves the possession of nothing in particular: SP 800-63B-4 section 3.1.3.1 has
     /// it that e-mail shall not be used for out-of-band authentication.
     #[must_use]
@@ -223,6 +242,16 @@ mod tests {
 
     fn has(shown: &[ShownFactor], kinds: &[FactorKind]) -> bool {
         shown.iter().any(|factor| kinds.contains(&factor.kind))
+    }
+
+    #[test]
+    fn a_kind_has_one_word_everywhere() {
+        for kind in FactorKind::ALL {
+            let word = kind.as_str();
+            assert_eq!(FactorKind::from_name(word), Some(*kind));
+            assert_eq!(serde_json::to_string(kind).unwrap(), format!("\"{word}\""));
+        }
+        assert_eq!(FactorKind::from_name("TOTP"), None);
     }
 
     ///
