@@ -97,7 +97,8 @@ pub enum FactorOutcome {
 /// # Contract
 /// - A: `insert` stores a factor as given, or answers `false` without a change when its id exists in any tenant.
 /// - B: `find` gives exactly what is stored, and `list` all factors of a subject by `created_at`, then id; a factor of another
-///   subject or tenant is `NotFound` to every call.
+///   subject or tenant is `NotFound` to every call. A list of which one cannot be read is `Corrupt`: left out, its owner would
+///   seem to have no second factor (F-35).
 /// - C: `confirm` looks in this order: `NotFound` - `Disabled` - `AlreadyConfirmed` - `Expired` (at `confirm_by` and past
 ///   it) - `Done`: `confirmed_at` and `mark` are set. Of parallel calls exactly one is `Done`.
 /// - D: `take` looks in this order: `NotFound` - `Disabled` - `Pending` - `Spent` (the given mark is not beyond the stored
