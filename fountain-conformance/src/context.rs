@@ -11,6 +11,9 @@ use fountain_core::access::SubjectStore;
 use fountain_core::api_key::KeyStore;
 use fountain_core::audit::AuditStore;
 use fountain_core::change::ChangeFeed;
+use fountain_core::lockout::LockoutStore;
+use fountain_core::login::CredentialStore;
+use fountain_core::otp::{ChallengeStore, FactorStore};
 use fountain_core::signing::SigningKeyStore;
 use fountain_core::token::{RefreshTokenStore, RevocationStore};
 
@@ -204,6 +207,10 @@ pub(crate) struct Stores {
     pub(crate) refresh: Arc<dyn RefreshTokenStore>,
     pub(crate) revocations: Arc<dyn RevocationStore>,
     pub(crate) subjects: Arc<dyn SubjectStore>,
+    pub(crate) credentials: Arc<dyn CredentialStore>,
+    pub(crate) factors: Arc<dyn FactorStore>,
+    pub(crate) challenges: Arc<dyn ChallengeStore>,
+    pub(crate) lockouts: Arc<dyn LockoutStore>,
     pub(crate) audit: Arc<dyn AuditStore>,
     pub(crate) feed: Arc<dyn ChangeFeed>,
 }
@@ -216,6 +223,10 @@ impl Stores {
             refresh: store.clone(),
             revocations: store.clone(),
             subjects: store.clone(),
+            credentials: store.clone(),
+            factors: store.clone(),
+            challenges: store.clone(),
+            lockouts: store.clone(),
             audit: store.clone(),
             feed: store,
         }

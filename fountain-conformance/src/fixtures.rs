@@ -15,6 +15,12 @@ use fountain_core::audit::{AuditAction, AuditEvent};
 use fountain_core::change::RevocationKey;
 use fountain_core::danger::InsecureSeededRandom;
 use fountain_core::identity::{ClientId, FamilyId, Issuer, Kid, Scope, TokenId};
+use fountain_core::lockout::{LockoutAttempt, LockoutKey, LockoutRules};
+use fountain_core::login::{CredentialRecord, LoginName};
+use fountain_core::otp::{
+    ChallengeId, ChallengePurpose, ChallengeRecord, FactorId, FactorKind, FactorRecord, PendingCode,
+};
+use fountain_core::password::PasswordHash;
 use fountain_core::signing::{Algorithm, SigningKeyRecord, SigningKeyState};
 use fountain_core::token::{RefreshFamily, RefreshTokenRecord, RefreshUse, Revocation};
 use fountain_core::{Actor, Assurance, Digest, Random, Subject, Tenant, Timestamp};
@@ -264,7 +270,119 @@ impl Fixtures {
         }
     }
 
-    fn bytes<const N: usize>(&self) -> [u8; N] {
+    /// A name to sign in by.
+    #[must_use]
+    pub fn login_name(&self) -> LoginName {
+        LoginName::new(self.text("name-", 20)).expect("letters and digits are a name")
+    }
+
+    /// The hash of nothing that anybody knows; no password was hashed for it.
+    #[must_use]
+    pub fn password_hash(&self) -> PasswordHash {
+        // 16 and 32 bytes in base64, of which the last letter holds no more than a few bits.
+        let (salt, tag) = (self.text("", 21), self.text("", 42));
+        PasswordHash::parse(&format!("$argon2id$v=19$m=19456,t=2,p=1${salt}A${tag}A"))
+            .expect("it is a PHC string in canonical form")
+    }
+
+    /// How a new subject signs in.
+    #[must_use]
+    pub fn credential(&self, tenant: &Tenant) -> CredentialRecord {
+        CredentialRecord {
+            tenant: tenant.clone(),
+            subject: self.subject(),
+            name: self.login_name(),
+            password: self.password_hash(),
+            created_at: NOW,
+            changed_at: NOW,
+            version: 1,
+        }
+    }
+
+    /// The id of a factor.
+    #[must_use]
+    pub fn factor_id(&self) -> FactorId {
+        FactorId::new(self.text("", 22)).expect("22 letters and digits are a factor id")
+    }
+
+    /// A pending factor of a new subject, to be confirmed within 10 minutes of [`NOW`].
+    #[must_use]
+    pub fn factor(&self, tenant: &Tenant) -> FactorRecord {
+        FactorRecord {
+            id: self.factor_id(),
+            tenant: tenant.clone(),
+            subject: self.subject(),
+            kind: FactorKind::Totp,
+            sealed: self.bytes::<64>().to_vec(),
+            mark: 0,
+            created_at: NOW,
+            confirmed_at: None,
+            confirm_by: NOW + Duration::from_secs(600),
+            disabled_at: None,
+        }
+    }
+
+    /// The id of a challenge.
+    #[must_use]
+    pub fn challenge_id(&self) -> ChallengeId {
+        ChallengeId::new(self.text("", 22)).expect("22 letters and digits are a challenge id")
+    }
+
+    /// A challenge of a new subject, to be answered by one of 5 attempts within 10 minutes of [`NOW`]; no code was sent.
+    #[must_use]
+    pub fn challenge(&self, tenant: &Tenant) -> ChallengeRecord {
+        ChallengeRecord {
+            id: self.challenge_id(),
+            tenant: tenant.clone(),
+            subject: self.subject(),
+            purpose: ChallengePurpose::new("login").expect("it is a purpose"),
+            binding: self.digest(),
+            context: self.bytes::<32>().to_vec(),
+            created_at: NOW,
+            expires_at: NOW + Duration::from_secs(600),
+            attempts: 0,
+            attempt_limit: 5,
+            code: None,
+            consumed_at: None,
+        }
+    }
+
+    /// A code that was sent at [`NOW`] and is good for 5 minutes.
+    #[must_use]
+    pub fn pending_code(&self) -> PendingCode {
+        PendingCode {
+            factor: self.factor_id(),
+            digest: self.digest(),
+            issued_at: NOW,
+            expires_at: NOW + Duration::from_secs(300),
+        }
+    }
+
+    /// What attempts are counted for.
+    #[must_use]
+    pub fn lockout_key(&self) -> LockoutKey {
+        LockoutKey::new(self.digest())
+    }
+
+    /// An attempt at [`NOW`].
+    #[must_use]
+    pub fn attempt_on(
+        &self,
+        tenant: &Tenant,
+        key: LockoutKey,
+        rules: LockoutRules,
+    ) -> LockoutAttempt {
+        LockoutAttempt {
+            tenant: tenant.clone(),
+            key,
+            rules,
+            now: NOW,
+            on_counted: self.event(tenant, AuditAction::AttemptCounted),
+            on_locked: self.event(tenant, AuditAction::Locked),
+        }
+    }
+
+    pub(crate) fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         self.random
             .fill(&mut bytes)

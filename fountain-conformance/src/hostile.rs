@@ -1,6 +1,7 @@
 //! Identifiers that are valid and mean something to a store that builds its keys, patterns or statements from them
 //! (B-12, B-78).
 
+use fountain_core::login::LoginName;
 use fountain_core::{Subject, Tenant};
 
 /// Pairwise different subjects that patterns, separators, quotes, case folding, normalisation or a cast to a number
@@ -72,6 +73,60 @@ pub(crate) fn subjects() -> Vec<Subject> {
     .collect()
 }
 
+/// Pairwise different names of the same kind.
+pub(crate) fn names() -> Vec<LoginName> {
+    let long = "n".repeat(254);
+    [
+        "%",
+        "_",
+        "*",
+        "?",
+        "[a-z]",
+        "a",
+        "aa",
+        "a%",
+        "a_",
+        "ab",
+        "a:b",
+        "a::b",
+        "{tag}",
+        "1",
+        "01",
+        "1.0",
+        "1e0",
+        "null",
+        "true",
+        "'or'1'='1'--",
+        "''",
+        "\"",
+        "\\",
+        "\\\\",
+        "$1",
+        "${x}",
+        "`",
+        "a/b",
+        "../a",
+        "a,b",
+        "a|b",
+        "a;b",
+        "alice@example.com",
+        "alice@example.com.",
+        "alice+x@example.com",
+        "\u{430}lice@example.com",
+        "e",
+        "\u{e9}",
+        "\u{df}",
+        "ss",
+        "\u{131}",
+        "i",
+        &format!("{long}a"),
+        &format!("{long}b"),
+    ]
+    .iter()
+    .map(|text| LoginName::new(text).expect("a hostile name is valid"))
+    .collect()
+}
+
 /// Pairwise different tenants of the same kind.
 pub(crate) fn tenants() -> Vec<Tenant> {
     let long = "t".repeat(63);
@@ -100,6 +155,17 @@ pub(crate) fn tenants() -> Vec<Tenant> {
     .iter()
     .map(|text| Tenant::new(text).expect("a hostile tenant is valid"))
     .collect()
+}
+
+/// All of these as pairs, each with something of its own beside it: pairwise different.
+pub(crate) fn people(tenant: &Tenant, subject: &Subject) -> Vec<(Tenant, Subject)> {
+    let subjects = subjects().into_iter();
+    let tenants = tenants().into_iter();
+    joined()
+        .into_iter()
+        .chain(subjects.map(|subject| (tenant.clone(), subject)))
+        .chain(tenants.map(|tenant| (tenant, subject.clone())))
+        .collect()
 }
 
 /// Pairs of tenant and subject that read alike once they are joined by any of the usual separators.
@@ -145,6 +211,7 @@ mod tests {
         assert!(different(
             subjects().iter().map(ToString::to_string).collect()
         ));
+        assert!(different(names().iter().map(ToString::to_string).collect()));
         assert!(different(
             tenants().iter().map(ToString::to_string).collect()
         ));

@@ -9,12 +9,16 @@
 mod asked;
 mod audit_store;
 mod case;
+mod challenge_store;
 mod change_feed;
 mod context;
+mod credential_store;
+mod factor_store;
 mod fixtures;
 mod hostile;
 mod key_store;
 mod ledger;
+mod lockout_store;
 mod model;
 mod mutation;
 mod race;

@@ -13,12 +13,20 @@ use crate::context::{Context, Stores};
 use crate::ledger::Ledger;
 use crate::race::drop_after;
 
+mod challenges;
+mod credentials;
+mod factors;
 mod keys;
+mod lockouts;
 mod signing;
 mod subjects;
 mod tokens;
 
+pub(crate) use challenges::challenge_mutations;
+pub(crate) use credentials::credential_mutations;
+pub(crate) use factors::factor_mutations;
 pub(crate) use keys::key_mutations;
+pub(crate) use lockouts::lockout_mutations;
 pub(crate) use signing::signing_mutations;
 pub(crate) use subjects::subject_mutations;
 pub(crate) use tokens::{
@@ -27,7 +35,7 @@ pub(crate) use tokens::{
 
 type Answer = Pin<Box<dyn Future<Output = bool> + Send>>;
 
-/// One mutating call, prepared: made once it takes effect, made again it changes nothing.
+/// One mutating call, prepared: made once it takes effect, made again it changes nothing, unless it says otherwise.
 #[derive(Clone)]
 pub(crate) struct Mutation {
     /// Which call.
@@ -36,6 +44,10 @@ pub(crate) struct Mutation {
     pub(crate) event: AuditEvent,
     /// What it appends to the feed.
     pub(crate) change: Option<Change>,
+    /// What it records behind that, in the same step.
+    second_event: Option<AuditEvent>,
+    /// Whether it is a change whatever stood there.
+    is_always_a_change: bool,
     call: Arc<dyn Fn(Stores, AuditEvent) -> Answer + Send + Sync>,
     changed: Arc<dyn Fn(Stores) -> Answer + Send + Sync>,
 }
@@ -67,9 +79,23 @@ impl Mutation {
             name,
             event,
             change,
+            second_event: None,
+            is_always_a_change: false,
             call: Arc::new(move |s, event| Box::pin(call(s, data.clone(), event))),
             changed: Arc::new(move |s| Box::pin(changed(s, seen.clone()))),
         }
+    }
+
+    /// It records this, too.
+    fn and_records(mut self, event: AuditEvent) -> Self {
+        self.second_event = Some(event);
+        self
+    }
+
+    /// Made again, it is a change once more, and leaves what it left the first time.
+    fn always_a_change(mut self) -> Self {
+        self.is_always_a_change = true;
+        self
     }
 
     /// Makes the call with its event.
@@ -82,6 +108,14 @@ impl Mutation {
         (self.changed)(s.clone()).await
     }
 
+    fn events(&self) -> Vec<AuditEvent> {
+        [&self.event]
+            .into_iter()
+            .chain(&self.second_event)
+            .cloned()
+            .collect()
+    }
+
     fn changes(&self) -> Vec<Change> {
         self.change.iter().cloned().collect()
     }
@@ -92,7 +126,12 @@ impl Mutation {
     /// there after it. So the change first seen must have left its traces, and traces must have their change.
     async fn assert_whole(&self, s: &Stores, ledger: &Ledger) {
         let before = self.changed(s).await;
-        let recorded = ledger.events().await.contains(&self.event);
+        let events = ledger.events().await;
+        let recorded = events.contains(&self.event);
+        if let Some(second) = &self.second_event {
+            let both = recorded == events.contains(second);
+            assert!(both, "{}: of its two events one is seen", self.name);
+        }
         let fed = match &self.change {
             Some(change) => Some(ledger.changes().await.contains(change)),
             None => None,
@@ -134,15 +173,20 @@ pub(crate) async fn assert_recorded_once(cx: &Context, prepare: Prepare) {
         assert!(m.call(&s).await, "{}: says that it changed nothing", m.name);
         assert!(m.changed(&s).await, "{}: the change is not there", m.name);
         ledger
-            .assert_recorded(m.name, std::slice::from_ref(&m.event), &m.changes())
+            .assert_recorded(m.name, &m.events(), &m.changes())
             .await;
         let again = cx.fixtures.event(&m.event.tenant, m.event.action);
-        assert!(
-            !(m.call)(s.clone(), again).await,
-            "{}: changes something twice",
+        let changed = (m.call)(s.clone(), again.clone()).await;
+        assert_eq!(
+            changed, m.is_always_a_change,
+            "{}: what it says of a second time",
             m.name
         );
-        ledger.assert_nothing(m.name).await;
+        if changed {
+            ledger.assert_recorded(m.name, &[again], &m.changes()).await;
+        } else {
+            ledger.assert_nothing(m.name).await;
+        }
     }
 }
 
@@ -195,7 +239,7 @@ pub(crate) async fn assert_whole_when_dropped(cx: &Context, prepare: Prepare) {
             );
             let what = format!("{}, dropped after {polls} polls and made again", m.name);
             ledger
-                .assert_recorded(&what, std::slice::from_ref(&m.event), &m.changes())
+                .assert_recorded(&what, &m.events(), &m.changes())
                 .await;
         }
     }

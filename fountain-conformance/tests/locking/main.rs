@@ -8,7 +8,9 @@
 //! A failing schedule is printed; give it to `shuttle::replay`.
 
 // What their source finds under `crate`.
-use fountain_core::{access, api_key, audit, change, identity, signing, token};
+use fountain_core::{
+    access, api_key, audit, change, identity, lockout, login, otp, password, signing, token,
+};
 mod clock {
     pub(crate) use fountain_core::{Clock, Timestamp};
 }
