@@ -2,9 +2,14 @@
 
 mod access;
 mod api_key;
+mod budget;
 mod builder;
+mod challenge;
+mod credential;
 mod error;
+mod factor;
 mod file;
+mod lockout;
 mod migration;
 mod readers;
 mod revocation;

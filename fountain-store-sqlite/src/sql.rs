@@ -121,7 +121,11 @@ impl<'r> Fields<'r> {
             .transpose()
     }
 
-    fn instant(&self, column: &'static str, micros: i64) -> Result<Timestamp, StoreError> {
+    pub(crate) fn instant(
+        &self,
+        column: &'static str,
+        micros: i64,
+    ) -> Result<Timestamp, StoreError> {
         let time = Timestamp::from_unix_micros(micros);
         if time.as_unix_micros() == micros {
             Ok(time)
@@ -145,6 +149,11 @@ impl<'r> Fields<'r> {
     }
 
     pub(crate) fn counter(&self, column: &'static str) -> Result<u64, StoreError> {
-        u64::try_from(self.value::<i64>(column)?).map_err(|_| corrupt(self.table, column))
+        self.integer(column)
+    }
+
+    /// A whole number that its type can hold.
+    pub(crate) fn integer<T: TryFrom<i64>>(&self, column: &'static str) -> Result<T, StoreError> {
+        T::try_from(self.value::<i64>(column)?).map_err(|_| corrupt(self.table, column))
     }
 }
