@@ -12,6 +12,8 @@ use fountain_conformance::NOW;
 
 use crate::workbench::{Workbench, number, run};
 
+mod login;
+
 #[tokio::test]
 async fn a_key_that_cannot_be_read_fails_alone_and_stays_as_it_is() {
     let damages = [

@@ -14,7 +14,9 @@ use fountain_core::token::{RefreshOutcome, RefreshTokenStore};
 use fountain_core::{Digest, StoreErrorKind, Tenant};
 use fountain_store_sqlite::SqliteStore;
 
-use crate::workbench::{Workbench, connect, number};
+use crate::workbench::{Workbench, connect, hex, number};
+
+mod spent;
 
 const CHILD_FILE: &str = "FOUNTAIN_SQLITE_CRASH_FILE";
 const CHILD_SEED: &str = "FOUNTAIN_SQLITE_CRASH_SEED";
@@ -101,14 +103,6 @@ async fn rotate_tokens(store: &SqliteStore, fixtures: &Fixtures) {
     }
 }
 
-fn hex(digest: &Digest) -> String {
-    digest
-        .as_bytes()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
 fn unhex(text: &str) -> Digest {
     let bytes: Vec<u8> = (0..text.len())
         .step_by(2)
@@ -136,9 +130,8 @@ fn acknowledged(child: &mut Child) -> impl Iterator<Item = String> + use<> {
 }
 
 /// What the child said before it was killed, behind `lines` lines.
-fn run_child_and_kill_it(path: &Path, seed: u64, lines: usize) -> Vec<String> {
+fn run_child_and_kill_it(function: &str, path: &Path, seed: u64, lines: usize) -> Vec<String> {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    let function = "crash::a_child_rotates_until_it_is_killed";
     let mut child = child(&mut command, function, path, seed);
     let mut said = acknowledged(&mut child);
     let mut heard: Vec<_> = said.by_ref().take(lines).collect();
@@ -211,10 +204,11 @@ async fn a_disk_that_fails_loses_nothing_and_is_survived() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_process_loses_nothing_that_it_acknowledged() {
     let bench = Workbench::new();
+    let function = "crash::a_child_rotates_until_it_is_killed";
     // One file for all rounds, so that each opens what the one before left.
     for round in 0..12_u64 {
         let lines = usize::try_from(3 + round * 7).unwrap();
-        let heard = run_child_and_kill_it(&bench.path(), round, lines);
+        let heard = run_child_and_kill_it(function, &bench.path(), round, lines);
         assert!(heard.len() >= lines, "the child died by itself: {heard:?}");
 
         let store = SqliteStore::open(bench.path()).await.unwrap();

@@ -12,6 +12,8 @@ use fountain_store_sqlite::SqliteStore;
 
 use crate::workbench::{Workbench, number, run};
 
+mod login;
+
 /// F-14, R-92
 #[tokio::test]
 async fn a_change_whose_event_cannot_be_recorded_is_rolled_back() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fountain_conformance::Fixtures;
 use fountain_core::api_key::{ApiKeyRecord, InsertKeyOutcome, KeyStore};
 use fountain_core::audit::AuditAction;
-use fountain_core::{StoreError, Tenant};
+use fountain_core::{Digest, StoreError, Tenant};
 use fountain_store_sqlite::{SqliteStore, SqliteStoreBuilder};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
@@ -73,4 +73,13 @@ pub(crate) async fn number(connection: &mut SqliteConnection, sql: &str) -> i64 
         .fetch_one(connection)
         .await
         .unwrap()
+}
+
+/// A digest as SQL writes it, between `x'` and `'`.
+pub(crate) fn hex(digest: &Digest) -> String {
+    digest
+        .as_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
