@@ -7,7 +7,8 @@ GRANT SELECT ON fountain.schema TO fountain_app, fountain_reader;
 
 -- The application.
 GRANT SELECT, INSERT, UPDATE, DELETE
-    ON fountain.api_keys, fountain.families, fountain.refresh_tokens, fountain.revocations
+    ON fountain.api_keys, fountain.families, fountain.refresh_tokens, fountain.revocations, fountain.lockouts,
+       fountain.budgets, fountain.credentials, fountain.factors, fountain.recovery_codes, fountain.challenges
     TO fountain_app;
 GRANT SELECT, INSERT, UPDATE
     ON fountain.key_rings, fountain.signing_keys, fountain.subjects, fountain.kept_roles
@@ -18,7 +19,7 @@ GRANT SELECT, INSERT ON fountain.audit TO fountain_app;
 GRANT INSERT ON fountain.changes TO fountain_app;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA fountain TO fountain_app;
 
--- Who only verifies: no refresh tokens, no trail. Signing keys are sealed, and opened by whoever has the sealing key.
+-- Who only verifies: no refresh tokens, no passwords, factors, challenges or locks, no trail. Signing keys are sealed, and opened by whoever has the sealing key.
 GRANT SELECT
     ON fountain.api_keys, fountain.key_rings, fountain.signing_keys, fountain.revocations, fountain.subjects,
        fountain.subject_roles

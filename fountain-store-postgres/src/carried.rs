@@ -32,6 +32,8 @@ use crate::store::PostgresStore;
 ///
 /// - A statement that fails fails the whole transaction, as always in PostgreSQL: roll it back. Nothing is tried again.
 /// - Until the commit, rows that Fountain changed stay locked. Keep such a transaction short.
+/// - What it counts, a host that rolls back takes back: an attempt of a [`LockoutStore`](fountain_core::lockout::LockoutStore),
+///   an answer to a challenge, the step of a code, a recovery code. Judge those by a store on the pool.
 /// - Its events and changes get their places after the commit: the audit trail and the change feed as read through
 ///   this store do not show them. Other nodes hear of them when the transaction commits.
 /// - When this and its stores are dropped without [`release`](Self::release), the transaction is rolled back.

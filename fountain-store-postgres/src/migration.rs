@@ -51,10 +51,15 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "change times",
         sql: include_str!("../migrations/0002_change_times.sql"),
     },
+    Migration {
+        version: 3,
+        name: "login",
+        sql: include_str!("../migrations/0003_login.sql"),
+    },
 ];
 
 /// The version that this crate reads and writes.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 const TABLE: &str = "fountain._migrations";
 

@@ -107,4 +107,19 @@ impl<'r> Fields<'r> {
     pub(crate) fn counter(&self, column: &'static str) -> Result<u64, StoreError> {
         u64::try_from(self.value::<i64>(column)?).map_err(|_| corrupt(self.table, column))
     }
+
+    /// A counter that ends at 2^32 - 1.
+    pub(crate) fn small_counter(&self, column: &'static str) -> Result<u32, StoreError> {
+        u32::try_from(self.value::<i64>(column)?).map_err(|_| corrupt(self.table, column))
+    }
+
+    pub(crate) fn small_counter_option(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<u32>, StoreError> {
+        match self.value::<Option<i64>>(column)? {
+            None => Ok(None),
+            Some(_) => self.small_counter(column).map(Some),
+        }
+    }
 }
