@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use crate::server::number;
 use crate::workbench::Workbench;
 
-async fn patient(bench: &Workbench) -> PostgresStore {
+pub(crate) async fn patient(bench: &Workbench) -> PostgresStore {
     PostgresStore::builder(bench.database.pool(8))
         .deadline(Duration::from_secs(60))
         .build()
@@ -25,7 +25,7 @@ async fn patient(bench: &Workbench) -> PostgresStore {
         .unwrap()
 }
 
-async fn race<F, T>(calls: impl Iterator<Item = F>) -> Vec<T>
+pub(crate) async fn race<F, T>(calls: impl Iterator<Item = F>) -> Vec<T>
 where
     F: Future<Output = Result<T, StoreError>> + Send + 'static,
     T: Send + 'static,

@@ -1,10 +1,15 @@
 //! `deploy/`: each role can do its own and nothing more.
 
+use std::time::Duration;
+
 use fountain_conformance::{Fixtures, NOW};
 use fountain_core::access::SubjectStore;
 use fountain_core::api_key::KeyStore;
 use fountain_core::audit::{AuditAction, AuditStore};
 use fountain_core::change::{ChangeCursor, ChangeFeed, RevocationKey};
+use fountain_core::lockout::{BudgetOutcome, IssueBudget, LockoutRules, LockoutStore};
+use fountain_core::login::{CredentialStore, ReplaceOutcome};
+use fountain_core::otp::{ChallengeOutcome, ChallengeStore, FactorOutcome, FactorStore};
 use fountain_core::signing::{KeyTransition, SigningKeyStore};
 use fountain_core::token::{RefreshTokenStore, RevocationQuery, RevocationStore};
 use fountain_core::{StoreErrorKind, Tenant, Timestamp};
@@ -147,14 +152,122 @@ async fn use_everything(store: &PostgresStore, fixtures: &Fixtures) {
     );
 }
 
+/// Every kind of call that signing in makes.
+async fn sign_in(store: &PostgresStore, fixtures: &Fixtures) {
+    let tenant = Tenant::default();
+    let event = |action| fixtures.event(&tenant, action);
+    let credential = fixtures.credential(&tenant);
+    let subject = credential.subject.clone();
+    let registered = event(AuditAction::CredentialRegistered);
+    assert!(
+        CredentialStore::insert(store, credential.clone(), registered)
+            .await
+            .unwrap()
+    );
+    let (hash, changed) = (
+        fixtures.password_hash(),
+        event(AuditAction::PasswordChanged),
+    );
+    let replaced = store
+        .replace(&tenant, &subject, 1, hash, NOW, changed)
+        .await;
+    assert_eq!(replaced.unwrap(), ReplaceOutcome::Replaced);
+    let found = CredentialStore::find(store, &tenant, &credential.name).await;
+    assert!(found.unwrap().is_some());
+    let removed = event(AuditAction::CredentialRemoved);
+    let removed = CredentialStore::remove(store, &tenant, &subject, removed).await;
+    assert!(removed.unwrap());
+
+    let (factor, pending) = (fixtures.factor(&tenant), fixtures.factor(&tenant));
+    let (subject, id) = (factor.subject.clone(), factor.id.clone());
+    for factor in [factor, pending] {
+        let enrolled = event(AuditAction::FactorEnrolled);
+        assert!(FactorStore::insert(store, factor, enrolled).await.unwrap());
+    }
+    let confirmed = event(AuditAction::FactorConfirmed);
+    let confirmed = store
+        .confirm(&tenant, &subject, &id, 1, NOW, confirmed)
+        .await;
+    assert_eq!(confirmed.unwrap(), FactorOutcome::Done);
+    let used = event(AuditAction::FactorUsed);
+    let used = FactorStore::take(store, &tenant, &subject, &id, 2, used).await;
+    assert_eq!(used.unwrap(), FactorOutcome::Done);
+    let disabled = event(AuditAction::FactorDisabled);
+    let disabled = FactorStore::disable(store, &tenant, &subject, &id, NOW, disabled).await;
+    assert_eq!(disabled.unwrap(), FactorOutcome::Done);
+    assert_eq!(store.list(&tenant, &subject).await.unwrap().len(), 1);
+    let removed = event(AuditAction::FactorRemoved);
+    let removed = FactorStore::remove(store, &tenant, &subject, &id, removed).await;
+    assert!(removed.unwrap());
+    let purged = FactorStore::purge(store, Timestamp::MAX, 10).await;
+    assert_eq!(purged.unwrap(), 1);
+    let codes = [fixtures.digest(), fixtures.digest()];
+    for codes in [codes.as_slice(), &[], &codes] {
+        let replaced = event(AuditAction::RecoveryCodesReplaced);
+        store
+            .replace_recovery_codes(&tenant, &subject, codes, replaced)
+            .await
+            .unwrap();
+    }
+    let used = event(AuditAction::RecoveryCodeUsed);
+    let left = store
+        .take_recovery_code(&tenant, &subject, &codes[0], used)
+        .await;
+    assert_eq!(left.unwrap(), Some(1));
+    assert_eq!(store.recovery_codes(&tenant, &subject).await.unwrap(), 1);
+
+    let challenge = fixtures.challenge(&tenant);
+    let id = challenge.id.clone();
+    let issued = event(AuditAction::ChallengeIssued);
+    assert!(
+        ChallengeStore::insert(store, challenge, issued)
+            .await
+            .unwrap()
+    );
+    let code = fixtures.pending_code();
+    let digest = code.digest;
+    let sent = event(AuditAction::CodeIssued);
+    let sent = store.put_code(&tenant, &id, code, NOW, sent).await.unwrap();
+    assert!(matches!(sent, ChallengeOutcome::Done(_)));
+    let counted = event(AuditAction::ChallengeAttempted);
+    let counted = store.count(&tenant, &id, NOW, counted).await.unwrap();
+    assert!(matches!(counted, ChallengeOutcome::Done(_)));
+    let answered = event(AuditAction::ChallengeAnswered);
+    let answered = store
+        .consume(&tenant, &id, Some(&digest), NOW, answered)
+        .await
+        .unwrap();
+    assert!(matches!(answered, ChallengeOutcome::Done(_)));
+    let purged = ChallengeStore::purge(store, Timestamp::MAX, 10).await;
+    assert_eq!(purged.unwrap(), 1);
+
+    let key = fixtures.lockout_key();
+    let keys = [key];
+    for _ in 0..2 {
+        let attempt = fixtures.attempt_on(&tenant, key, LockoutRules::default());
+        let _counted = store.attempt(attempt).await.unwrap();
+    }
+    assert_eq!(store.locked_until(&tenant, &keys, NOW).await.unwrap(), None);
+    let cleared = event(AuditAction::LockCleared);
+    assert!(store.clear(&tenant, &keys, cleared).await.unwrap());
+    let budget = IssueBudget::new(key, 1, Duration::from_secs(60)).unwrap();
+    for wanted in [true, false] {
+        let sent = event(AuditAction::CodeIssued);
+        let taken = LockoutStore::take(store, &tenant, &[budget], NOW, sent).await;
+        assert_eq!(taken.unwrap() == BudgetOutcome::Taken, wanted);
+    }
+    let attempt = fixtures.attempt_on(&tenant, key, LockoutRules::default());
+    let _counted = store.attempt(attempt).await.unwrap();
+    let purged = LockoutStore::purge(store, Timestamp::MAX, 10).await;
+    assert_eq!(purged.unwrap(), 2);
+}
+
 #[tokio::test]
 async fn the_application_can_do_all_that_a_store_does_and_nothing_more() {
     let database = deployed().await;
-    use_everything(
-        &store(&database, "fountain_app").await,
-        &Fixtures::seeded(1),
-    )
-    .await;
+    let (app, fixtures) = (store(&database, "fountain_app").await, Fixtures::seeded(1));
+    use_everything(&app, &fixtures).await;
+    sign_in(&app, &fixtures).await;
     refused(
         &mut session(&database, "fountain_app").await,
         &[
@@ -171,6 +284,8 @@ async fn the_application_can_do_all_that_a_store_does_and_nothing_more() {
             "UPDATE fountain.schema SET version = 7",
             "DELETE FROM fountain.signing_keys",
             "DELETE FROM fountain.subjects",
+            "TRUNCATE fountain.lockouts",
+            "ALTER TABLE fountain.credentials ADD mine text",
             "SELECT * FROM fountain._migrations",
             "ALTER FUNCTION fountain.place_events(bigint) OWNER TO fountain_app",
         ],
@@ -229,6 +344,19 @@ async fn the_reader_verifies_and_follows_the_feed_and_nothing_more() {
             "SELECT * FROM fountain.families",
             "SELECT * FROM fountain.refresh_tokens",
             "SELECT * FROM fountain.changes",
+            "SELECT * FROM fountain.credentials",
+            "SELECT password FROM fountain.credentials",
+            "SELECT * FROM fountain.factors",
+            "SELECT * FROM fountain.recovery_codes",
+            "SELECT * FROM fountain.challenges",
+            "SELECT * FROM fountain.lockouts",
+            "SELECT * FROM fountain.budgets",
+            "DELETE FROM fountain.lockouts",
+            "UPDATE fountain.credentials SET password = ''",
+            "SELECT fountain.is_time(0)",
+            "SELECT fountain.count_attempt('t', '\\x00', 0, 1, '{}', 0, 'x', 't', '{}', 'y', 't', '{}')",
+            "SELECT fountain.budgets_free_at('t', '{}', '{}', '{}', 0)",
+            "SELECT fountain.take_budgets('t', '{}', '{}', '{}', 0, 'x', 't', '{}')",
             "INSERT INTO fountain.changes (kind, scope, id) VALUES ('api_key', '', 'x')",
             "INSERT INTO fountain.audit (id, tenant, event) VALUES ('x', 'x', '{}')",
             "DELETE FROM fountain.revocations",
