@@ -74,6 +74,29 @@ scripts! {
     SUBJECT_INSERT = "change" "common" "trail" "subject" "subject_insert";
     SUBJECT_FIND = "read" "subject_find";
     SUBJECT_CHANGE = "change" "common" "trail" "subject" "subject_change";
+    CREDENTIAL_INSERT = "change" "common" "trail" "credential" "credential_insert";
+    CREDENTIAL_FIND = "read" "common" "credential_find";
+    CREDENTIAL_FIND_SUBJECT = "read" "common" "credential_find_subject";
+    CREDENTIAL_REPLACE = "change" "common" "trail" "credential" "credential_replace";
+    CREDENTIAL_REMOVE = "change" "common" "trail" "credential" "credential_remove";
+    FACTOR_INSERT = "change" "common" "trail" "factor" "factor_insert";
+    FACTOR_FIND = "read" "common" "factor_find";
+    FACTOR_LIST = "read" "common" "factor_list";
+    FACTOR_CHANGE = "change" "common" "trail" "factor" "factor_change";
+    FACTOR_REMOVE = "change" "common" "trail" "factor" "factor_remove";
+    FACTOR_PURGE = "purge" "common" "factor_purge";
+    RECOVERY_REPLACE = "change" "common" "trail" "recovery_replace";
+    RECOVERY_TAKE = "change" "common" "trail" "recovery_take";
+    RECOVERY_COUNT = "read" "common" "recovery_count";
+    CHALLENGE_INSERT = "change" "common" "trail" "challenge" "challenge_insert";
+    CHALLENGE_FIND = "read" "common" "challenge_find";
+    CHALLENGE_CHANGE = "change" "common" "trail" "challenge" "challenge_change";
+    CHALLENGE_PURGE = "purge" "common" "challenge_purge";
+    LOCKOUT_ATTEMPT = "change" "common" "trail" "lockout" "lockout_attempt";
+    LOCKOUT_FIND = "read" "common" "lockout_find";
+    LOCKOUT_CLEAR = "change" "common" "trail" "lockout" "lockout_clear";
+    BUDGET_TAKE = "change" "common" "trail" "budget_take";
+    LOCKOUT_PURGE = "purge" "common" "lockout_purge";
 }
 
 /// A key of the store. All have its hash tag, so that they are in one slot of a cluster and one step can change them.
@@ -95,6 +118,17 @@ pub(crate) enum Table {
     RevocationEnds,
     Subjects,
     Holders,
+    Credentials,
+    Factors,
+    FactorSubjects,
+    FactorEnds,
+    RecoveryCodes,
+    Challenges,
+    ChallengeEnds,
+    Lockouts,
+    LockoutEnds,
+    Budgets,
+    BudgetEnds,
 }
 
 impl Table {
@@ -116,6 +150,17 @@ impl Table {
             Self::RevocationEnds => "revocations:ends",
             Self::Subjects => "subjects",
             Self::Holders => "subjects:holders",
+            Self::Credentials => "credentials",
+            Self::Factors => "factors",
+            Self::FactorSubjects => "factors:subjects",
+            Self::FactorEnds => "factors:ends",
+            Self::RecoveryCodes => "recovery_codes",
+            Self::Challenges => "challenges",
+            Self::ChallengeEnds => "challenges:ends",
+            Self::Lockouts => "lockouts",
+            Self::LockoutEnds => "lockouts:ends",
+            Self::Budgets => "budgets",
+            Self::BudgetEnds => "budgets:ends",
         }
     }
 }

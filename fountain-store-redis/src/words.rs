@@ -80,6 +80,21 @@ pub(crate) fn digest_option(of: Option<&Digest>) -> String {
     of.map_or_else(|| NONE.into(), digest)
 }
 
+pub(crate) fn undigest(word: &str) -> Option<Digest> {
+    let bytes = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(word).ok()?;
+    <[u8; 32]>::try_from(bytes).ok().map(Digest::from_bytes)
+}
+
+/// Any bytes as one word: base64url behind a `:`, so that there is a word for none.
+pub(crate) fn sealed(bytes: &[u8]) -> String {
+    format!(":{}", base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes))
+}
+
+pub(crate) fn unsealed(word: &str) -> Option<Vec<u8>> {
+    let text = word.strip_prefix(':')?;
+    base64_simd::URL_SAFE_NO_PAD.decode_to_vec(text).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -123,6 +138,21 @@ mod tests {
     fn what_no_text_is_written_as_is_no_word() {
         for wrong in ["", "%2", "%zz", "a%", "%ff", "%%"] {
             assert_eq!(unword(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn bytes_and_digests_are_read_back() {
+        for bytes in [&b""[..], b"\0", b"a b", &[0xff; 100]] {
+            let word = sealed(bytes);
+            assert!(word.bytes().all(|byte| byte.is_ascii_graphic()), "{word}");
+            assert_eq!(unsealed(&word).as_deref(), Some(bytes));
+        }
+        let one = Digest::of(b"x");
+        assert_eq!(undigest(&digest(&one)), Some(one));
+        for wrong in ["", "-", "AAAA", "=", " "] {
+            assert_eq!(undigest(wrong), None, "{wrong}");
+            assert_eq!(unsealed(wrong), None, "{wrong}");
         }
     }
 

@@ -1,0 +1,2 @@
+-- KEYS: challenges. ARGV: id.
+return call('HGET', KEYS[1], ARGV[1])

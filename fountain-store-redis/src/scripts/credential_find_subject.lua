@@ -1,0 +1,2 @@
+-- KEYS: credentials. ARGV: the field of the subject.
+return call('HGET', KEYS[1], ARGV[1])
