@@ -237,15 +237,17 @@ pub(crate) async fn challenge_store_f_of_an_answer_and_a_new_code_at_once_one_co
     cx: Context,
 ) {
     let s = cx.fresh().await;
-    for _ in 0..cx.rounds.races {
+    for round in 0..cx.rounds.races {
         let (record, old) = stored_with_code(&cx, &s).await;
         let new = cx.fixtures.pending_code();
         let outcomes = race(2, |task| {
             let (s, record, new) = (s.clone(), record.clone(), new.clone());
             let event = cx.fixtures.event(&record.tenant, AuditAction::CodeIssued);
+            // Either of them is started first.
+            let is_answer = task == round % 2;
             async move {
                 let (tenant, id) = (&record.tenant, &record.id);
-                let outcome = if task == 0 {
+                let outcome = if is_answer {
                     let digest = old.digest;
                     s.challenges
                         .consume(tenant, id, Some(&digest), NOW, event)
@@ -253,22 +255,23 @@ pub(crate) async fn challenge_store_f_of_an_answer_and_a_new_code_at_once_one_co
                 } else {
                     s.challenges.put_code(tenant, id, new, NOW, event).await
                 };
-                (task, outcome.unwrap())
+                (is_answer, outcome.unwrap())
             }
         })
         .await;
-        let of = |task| {
-            let outcome = outcomes.iter().find(|(number, _)| *number == task);
+        let of = |is_answer| {
+            let outcome = outcomes.iter().find(|(which, _)| *which == is_answer);
             outcome.expect("each task has an outcome").1.clone()
         };
+        let (answer, new_code) = (of(true), of(false));
         let found = find(&s, &record).await.expect("it is stored");
-        if is_done(&of(0)) {
-            assert_eq!(of(1), ChallengeOutcome::Consumed);
+        if is_done(&answer) {
+            assert_eq!(new_code, ChallengeOutcome::Consumed);
             assert_eq!(found.consumed_at, Some(NOW));
             assert_eq!(found.code, record.code, "the code that was taken");
         } else {
-            assert_eq!(of(0), ChallengeOutcome::Superseded);
-            assert!(is_done(&of(1)), "{:?}", of(1));
+            assert_eq!(answer, ChallengeOutcome::Superseded);
+            assert!(is_done(&new_code), "{new_code:?}");
             assert_eq!((found.consumed_at, found.code), (None, Some(new)));
         }
     }
