@@ -284,7 +284,7 @@ pub(crate) async fn audit_store_d_the_trail_holds_the_events_of_what_changed_and
         let ledger = Ledger::open(&s, walk.tenant()).await;
         let mut expected = Vec::new();
         for operation in walk.operations(40) {
-            expected.extend(operation.run(&s).await.event);
+            expected.extend(operation.run(&s).await.events);
         }
         let expected: Vec<_> = expected
             .into_iter()

@@ -8,9 +8,12 @@ use fountain_core::access::SubjectRecord;
 use fountain_core::api_key::{ApiKeyRecord, KeyPage};
 use fountain_core::audit::AuditEvent;
 use fountain_core::change::RecordedChange;
+use fountain_core::login::CredentialRecord;
 use fountain_core::memory::MemoryStore;
+use fountain_core::otp::{ChallengeRecord, FactorRecord};
 use fountain_core::signing::KeyRing;
 use fountain_core::token::RefreshFamily;
+use fountain_core::{Tenant, Timestamp};
 
 use crate::asked::Asked;
 use crate::context::{Context, Stores};
@@ -25,7 +28,7 @@ use operation::Operation;
 pub(crate) use walk::Walk;
 
 /// How many calls a sequence has.
-const LENGTH: usize = 60;
+const LENGTH: usize = 90;
 
 /// By how many keys pages are looked at; the last is enough for all.
 const LIMITS: [usize; 2] = [2, 1000];
@@ -103,6 +106,13 @@ struct View {
     tokens: Vec<Option<(RefreshFamily, bool)>>,
     revoked: Vec<bool>,
     subjects: Vec<Option<SubjectRecord>>,
+    credentials: Vec<Option<CredentialRecord>>,
+    credentials_by_name: Vec<Option<CredentialRecord>>,
+    factors: Vec<Vec<FactorRecord>>,
+    factors_by_id: Vec<Option<FactorRecord>>,
+    recovery_codes: Vec<u32>,
+    challenges: Vec<Option<ChallengeRecord>>,
+    locks: Vec<Option<Timestamp>>,
     events: Vec<Vec<AuditEvent>>,
     changes: Vec<RecordedChange>,
 }
@@ -120,6 +130,22 @@ impl View {
         assert_eq!(self.tokens, expected.tokens, "refresh tokens {when}");
         assert_eq!(self.revoked, expected.revoked, "revocations {when}");
         assert_eq!(self.subjects, expected.subjects, "subjects {when}");
+        assert_eq!(self.credentials, expected.credentials, "credentials {when}");
+        assert_eq!(
+            self.credentials_by_name, expected.credentials_by_name,
+            "credentials by name {when}"
+        );
+        assert_eq!(self.factors, expected.factors, "factors {when}");
+        assert_eq!(
+            self.factors_by_id, expected.factors_by_id,
+            "factors by id {when}"
+        );
+        assert_eq!(
+            self.recovery_codes, expected.recovery_codes,
+            "recovery codes {when}"
+        );
+        assert_eq!(self.challenges, expected.challenges, "challenges {when}");
+        assert_eq!(self.locks, expected.locks, "locks {when}");
         assert_eq!(self.events, expected.events, "events {when}");
         assert_eq!(self.changes, expected.changes, "changes {when}");
     }
@@ -137,6 +163,20 @@ impl View {
         let by_digest = self.keys_by_digest.iter().flatten();
         let by_digest: BTreeSet<_> = by_digest.map(|key| &key.id).collect();
         assert_eq!(by_digest, by_id, "keys by digest, and keys by id");
+        let found = |all: &[Option<CredentialRecord>]| -> BTreeSet<_> {
+            let found = all.iter().flatten();
+            found
+                .map(|record| (record.tenant.clone(), record.subject.clone()))
+                .collect()
+        };
+        assert_eq!(
+            found(&self.credentials_by_name),
+            found(&self.credentials),
+            "credentials by name, and by subject"
+        );
+        let by_id: BTreeSet<_> = self.factors_by_id.iter().flatten().map(|f| &f.id).collect();
+        let listed: BTreeSet<_> = self.factors.iter().flatten().map(|f| &f.id).collect();
+        assert_eq!(listed, by_id, "factors on the lists, and by id");
         for (tenant, pages) in walk.tenants.iter().zip(self.pages.chunks(LIMITS.len())) {
             let found = self
                 .keys
@@ -207,6 +247,9 @@ impl Observer {
                     .push(s.subjects.find(tenant, subject).await.unwrap());
             }
         }
+        for tenant in &walk.tenants {
+            self.look_at_logins(walk, tenant, &mut view).await;
+        }
         for issuer in &walk.issuers {
             view.rings.push(s.signing.ring(issuer).await.unwrap());
         }
@@ -223,6 +266,37 @@ impl Observer {
             view.changes = ledger.entries().await;
         }
         view
+    }
+
+    async fn look_at_logins(&self, walk: &Walk, tenant: &Tenant, view: &mut View) {
+        let s = &self.stores;
+        for name in &walk.names {
+            let found = s.credentials.find(tenant, name).await.unwrap();
+            view.credentials_by_name.push(found);
+        }
+        for subject in &walk.subjects {
+            let found = s.credentials.find_subject(tenant, subject).await.unwrap();
+            view.credentials.push(found);
+            let factors = s.factors.list(tenant, subject).await.unwrap();
+            view.factors.push(factors);
+            for id in &walk.factors {
+                let found = s.factors.find(tenant, subject, id).await.unwrap();
+                view.factors_by_id.push(found);
+            }
+            let left = s.factors.recovery_codes(tenant, subject).await.unwrap();
+            view.recovery_codes.push(left);
+        }
+        for id in &walk.challenges {
+            let found = s.challenges.find(tenant, id).await.unwrap();
+            view.challenges.push(found);
+        }
+        for key in &walk.lockout_keys {
+            for now in walk.lock_times() {
+                let keys = [*key];
+                let look = s.lockouts.locked_until(tenant, &keys, now);
+                view.locks.push(look.await.unwrap());
+            }
+        }
     }
 }
 
@@ -296,6 +370,33 @@ mod tests {
             "Conflict \"rotate\"",
             "Conflict \"apply\"",
             "Conflict \"use_token\"",
+            "Replace Replaced",
+            "Replace Stale",
+            "Replace NotFound",
+            "Factor Done",
+            "Factor Spent",
+            "Factor Pending",
+            "Factor AlreadyConfirmed",
+            "Factor Expired",
+            "Factor Disabled",
+            "Factor NotFound",
+            "Challenge Done",
+            "Challenge Superseded",
+            "Challenge Exhausted",
+            "Challenge Expired",
+            "Challenge Consumed",
+            "Challenge NotFound",
+            "Attempt Counted",
+            "Attempt Locked",
+            "Budget Taken",
+            "Budget Exhausted",
+            "Left Some",
+            "Left None",
+            "Removed true",
+            "Removed false",
+            "Conflict \"replace_recovery_codes\"",
+            "Conflict \"clear\"",
+            "Conflict \"take\"",
         ] {
             assert!(
                 met.contains(answer),

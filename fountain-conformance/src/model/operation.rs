@@ -9,6 +9,9 @@ use fountain_core::api_key::{
 use fountain_core::audit::{AuditEvent, EventId};
 use fountain_core::change::{Change, RecordedChange, RevocationKey};
 use fountain_core::identity::{FamilyId, Issuer};
+use fountain_core::lockout::{AttemptOutcome, BudgetOutcome};
+use fountain_core::login::ReplaceOutcome;
+use fountain_core::otp::{ChallengeOutcome, FactorOutcome};
 use fountain_core::signing::{KeyTransition, TransitionOutcome};
 use fountain_core::token::{
     RefreshFamily, RefreshOutcome, RefreshTokenRecord, RefreshUse, Revocation, RevokeOutcome,
@@ -16,6 +19,10 @@ use fountain_core::token::{
 use fountain_core::{Digest, StoreError, StoreErrorKind, Subject, Tenant, Timestamp};
 
 use crate::context::Stores;
+
+mod login;
+
+pub(crate) use login::{ChallengeChange, FactorChange, LoginOperation};
 
 /// How a key is changed.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +67,7 @@ pub(crate) enum Operation {
         Timestamp,
         AuditEvent,
     ),
+    Login(LoginOperation),
     Record(AuditEvent),
 }
 
@@ -74,7 +82,15 @@ pub(crate) enum Outcome {
     Use(RefreshOutcome),
     Revoke(RevokeOutcome),
     Subject(SubjectChangeOutcome),
+    Replace(ReplaceOutcome),
+    Factor(FactorOutcome),
+    Challenge(ChallengeOutcome),
+    Attempt(AttemptOutcome),
+    Budget(BudgetOutcome),
+    /// Recovery codes.
+    Left(Option<u32>),
     Inserted(bool),
+    Removed(bool),
     Count(u64),
     Done,
     /// The error of this kind, to this call. A contract demands it, so it is an answer like any other.
@@ -95,8 +111,8 @@ impl Outcome {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(super) outcome: Outcome,
-    /// What it must have recorded.
-    pub(crate) event: Option<AuditEvent>,
+    /// What it must have recorded, in this order.
+    pub(crate) events: Vec<AuditEvent>,
     /// What it must have appended to the feed.
     pub(crate) change: Option<Change>,
 }
@@ -106,7 +122,7 @@ impl Answer {
     fn new(outcome: Outcome, changed: bool, event: &AuditEvent, change: Option<Change>) -> Self {
         Self {
             outcome,
-            event: changed.then(|| event.clone()),
+            events: changed.then(|| event.clone()).into_iter().collect(),
             change: change.filter(|_| changed),
         }
     }
@@ -122,7 +138,7 @@ impl Answer {
     fn silent(outcome: Outcome) -> Self {
         Self {
             outcome,
-            event: None,
+            events: Vec::new(),
             change: None,
         }
     }
@@ -149,6 +165,7 @@ impl Operation {
             Self::UseToken(attempt) => {
                 vec![attempt.on_rotated.id.clone(), attempt.on_reuse.id.clone()]
             }
+            Self::Login(operation) => operation.events(),
             Self::UseKeys(_)
             | Self::PurgeKeys(_)
             | Self::FindKey(_)
@@ -204,6 +221,7 @@ impl Operation {
                 let removed = s.revocations.purge(*before, ALL).await.unwrap();
                 Answer::silent(Outcome::Count(removed))
             }
+            Self::Login(operation) => operation.run(s).await,
             Self::Record(event) => {
                 s.audit.record(event.clone()).await.unwrap();
                 Answer::new(Outcome::Done, true, event, None)
@@ -285,7 +303,7 @@ impl Operation {
                 };
                 Answer {
                     outcome,
-                    event: event.cloned(),
+                    events: event.cloned().into_iter().collect(),
                     change,
                 }
             }

@@ -1,5 +1,6 @@
 //! Random sequences over few identifiers and few instants, so that calls meet each other's records and boundaries.
 
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use fountain_core::access::SubjectRecord;
@@ -7,6 +8,9 @@ use fountain_core::api_key::{ApiKeyRecord, KeyId};
 use fountain_core::audit::{AuditAction, AuditEvent};
 use fountain_core::change::RevocationKey;
 use fountain_core::identity::{ClientId, FamilyId, Issuer, Kid, TokenId};
+use fountain_core::lockout::LockoutKey;
+use fountain_core::login::LoginName;
+use fountain_core::otp::{ChallengeId, FactorId};
 use fountain_core::signing::{KeyTransition, SigningKeyRecord, SigningKeyState};
 use fountain_core::token::{RefreshFamily, RefreshTokenRecord, RefreshUse, Revocation};
 use fountain_core::{Digest, Subject, Tenant, Timestamp};
@@ -14,6 +18,8 @@ use fountain_core::{Digest, Subject, Tenant, Timestamp};
 use super::operation::{KeyChange, Operation, SubjectChange};
 use crate::context::Context;
 use crate::fixtures::{Fixtures, NOW, TICK, names};
+
+mod login;
 
 /// How many instants there are, one microsecond apart.
 const INSTANTS: u32 = 8;
@@ -32,6 +38,14 @@ pub(crate) struct Walk {
     clients: Vec<ClientId>,
     token_ids: Vec<TokenId>,
     pub(super) digests: Vec<Digest>,
+    pub(super) names: Vec<LoginName>,
+    pub(super) factors: Vec<FactorId>,
+    pub(super) challenges: Vec<ChallengeId>,
+    /// Of recovery codes and of codes that were sent.
+    pub(super) codes: Vec<Digest>,
+    pub(super) lockout_keys: Vec<LockoutKey>,
+    /// How many calls about locks there were.
+    calls: AtomicU32,
 }
 
 fn some<T>(count: usize, make: impl Fn() -> T) -> Vec<T> {
@@ -52,6 +66,12 @@ impl Walk {
             clients: some(2, || f.client()),
             token_ids: some(2, || f.token_id()),
             digests: some(5, || f.digest()),
+            names: some(3, || f.login_name()),
+            factors: some(2, || f.factor_id()),
+            challenges: some(2, || f.challenge_id()),
+            codes: some(4, || f.digest()),
+            lockout_keys: some(2, || f.lockout_key()),
+            calls: AtomicU32::new(0),
             f,
         }
     }
@@ -129,7 +149,7 @@ impl Walk {
     fn operation(&self) -> Operation {
         let tenant = self.any_tenant();
         let event = self.event(&tenant);
-        match self.f.below(41) {
+        match self.f.below(65) {
             0..4 => Operation::InsertKey(self.key(&tenant), event),
             4..7 => {
                 let its_tenant = self.seldom_another(&self.tenants, &tenant);
@@ -187,6 +207,7 @@ impl Walk {
                 let subject = self.pick(&self.subjects);
                 Operation::ChangeSubject(tenant, subject, self.pick(&how), keep, self.time(), event)
             }
+            41.. => Operation::Login(self.login_operation()),
             _ => Operation::Record(event),
         }
     }

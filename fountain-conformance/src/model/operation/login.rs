@@ -146,9 +146,8 @@ impl LoginOperation {
             }
             Self::ReplaceCodes(tenant, subject, codes, event) => {
                 let replaced = all.replace_recovery_codes(tenant, subject, codes, event.clone());
-                let outcome = Outcome::of("replace_recovery_codes", replaced.await, |()| {
-                    Outcome::Done
-                });
+                let outcome =
+                    Outcome::of("replace_recovery_codes", replaced.await, |()| Outcome::Done);
                 let replaced = outcome == Outcome::Done;
                 Answer::new(outcome, replaced, event, None)
             }

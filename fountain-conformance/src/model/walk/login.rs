@@ -49,13 +49,18 @@ impl Walk {
     fn on_factors(&self) -> LoginOperation {
         let tenant = self.any_tenant();
         let event = self.event(&tenant);
-        // Factors are of two subjects, so that calls meet them.
-        let subject = self.pick(&self.subjects[..2]);
+        let at = self.f.below(self.factors.len());
+        let id = self.factors[at].clone();
+        // Each has one owner most of the time, so that calls meet it.
+        let subject = self.seldom_another(&self.subjects, &self.subjects[at]);
         let mark = self.pick(&[1, 2, 3, 10]);
         match self.f.below(12) {
             0..2 => {
+                let confirmed_at = self.one_in(2).then(|| self.time());
                 let record = FactorRecord {
-                    id: self.pick(&self.factors),
+                    id,
+                    mark: self.pick(&[0, 1, 2]),
+                    confirmed_at,
                     subject,
                     created_at: self.time(),
                     confirm_by: self.time() + TICK,
@@ -73,7 +78,6 @@ impl Walk {
                     FactorChange::Disable(self.time()),
                     FactorChange::Remove,
                 ];
-                let id = self.pick(&self.factors);
                 LoginOperation::ChangeFactor(tenant, subject, id, self.pick(&how), event)
             }
             9 => {
@@ -100,7 +104,7 @@ impl Walk {
                     id: self.pick(&self.challenges),
                     subject: self.pick(&self.subjects),
                     expires_at: self.time() + 2 * TICK,
-                    attempt_limit: 2,
+                    attempt_limit: self.pick(&[1, 2]),
                     code: self.one_in(2).then(|| self.sent_code()),
                     ..self.f.challenge(&tenant)
                 };
@@ -109,6 +113,7 @@ impl Walk {
             2..11 => {
                 let code = self.pick(&self.codes);
                 let how = [
+                    ChallengeChange::Count,
                     ChallengeChange::Count,
                     ChallengeChange::Count,
                     ChallengeChange::PutCode(self.sent_code()),
