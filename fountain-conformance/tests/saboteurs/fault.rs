@@ -20,6 +20,10 @@ pub(crate) enum Area {
     Families,
     Revocations,
     Subjects,
+    Credentials,
+    Factors,
+    Challenges,
+    Lockouts,
     Trail,
 }
 
@@ -45,12 +49,16 @@ macro_rules! mistakes {
             FeedFirst(Area),
             /// The change is in the feed some time after it has happened.
             FeedLate(Area),
+            /// What belongs in nobody's cache is in the feed.
+            FedNeedlessly(Area),
             /// A call that changed nothing is recorded.
             RefusalRecorded(Area),
             /// Whether a record exists is asked first and believed later.
             InsertChecksThenActs(Area),
             /// Whether it is revoked is asked first and believed later.
             RevokeChecksThenActs(Area),
+            /// Whether there is anything to remove is asked first and believed later.
+            RemoveChecksThenActs(Area),
             /// A purge takes what ends at the instant itself.
             PurgeIsEarlyByOne(Area),
             /// A purge leaves what it should take.
@@ -184,6 +192,72 @@ mistakes! {
     KeptRolesAreNeverLost => ["subject_store_d_whoever_does_not_take_the_last_holder_away_may_change", "subject_store_d_what_changes_nothing_takes_nobody_away"],
     HoldersAreCountedBefore => ["subject_store_d_of_parallel_calls_one_holder_is_left"],
     SubjectDisablingMovesItsTime => ["subject_store_e_disable_and_enable_are_idempotent_and_keep_the_first_time"],
+    // CredentialStore
+    CredentialTimesAreRounded => ["credential_store_a_insert_stores_the_record_as_given"],
+    CredentialInsertNeverRefuses => ["credential_store_a_a_name_or_a_subject_that_exists_in_this_tenant_is_refused"],
+    CredentialSubjectsFoldCase => ["credential_store_b_tenants_names_and_subjects_are_never_taken_for_each_other"],
+    CredentialsAreFoundInAnyTenant => ["credential_store_b_another_tenants_record_is_not_found"],
+    ReplacedHashesKeepTheirTime => ["credential_store_c_replace_sets_the_hash_and_raises_the_version"],
+    ReplaceIgnoresTheVersion => ["credential_store_c_replace_wants_the_version_that_stands", "model_random_sequences_end_as_in_the_memory_store"],
+    ReplaceChecksThenActs => ["credential_store_c_of_parallel_replacements_exactly_one_is_replaced"],
+    RemovedNamesStayTaken => ["credential_store_d_what_is_removed_can_be_registered_again"],
+    // FactorStore
+    SealedFactorsAreCut => ["factor_store_a_insert_stores_the_factor_as_given"],
+    FactorInsertNeverRefuses => ["factor_store_a_an_id_that_exists_in_any_tenant_is_not_stored_again"],
+    FactorsAreListedNewestFirst => ["factor_store_b_list_gives_all_factors_of_a_subject_by_creation_then_id"],
+    FactorsOfOneTimeAreListedInAnyOrder => ["factor_store_b_list_gives_all_factors_of_a_subject_by_creation_then_id"],
+    FactorsBelongToEverybody => ["factor_store_b_another_subjects_or_tenants_factor_is_not_found", "model_random_sequences_end_as_in_the_memory_store"],
+    FactorSubjectsFoldCase => ["factor_store_b_tenants_and_subjects_are_never_taken_for_each_other"],
+    ConfirmationsKeepTheMark => ["factor_store_c_confirm_sets_the_time_and_the_mark"],
+    ConfirmationsAreLateByOne => ["factor_store_c_the_checks_of_confirm_come_in_order"],
+    ExpiryIsJudgedBeforeConfirmation => ["factor_store_c_the_checks_of_confirm_come_in_order"],
+    ConfirmationsCheckThenAct => ["factor_store_c_of_parallel_confirmations_exactly_one_is_done"],
+    MarksAreTexts => ["factor_store_d_take_sets_the_mark_and_only_a_later_one_is_taken"],
+    TheLastMarkIsGood => ["factor_store_d_take_sets_the_mark_and_only_a_later_one_is_taken"],
+    SpentIsJudgedFirst => ["factor_store_d_the_checks_of_take_come_in_order"],
+    TakesOfMarksCheckThenAct => ["factor_store_d_of_parallel_takes_of_one_mark_exactly_one_is_done", "factor_store_d_of_parallel_takes_of_many_marks_the_mark_only_rises"],
+    FactorDisablingMovesItsTime => ["factor_store_e_disable_is_for_good_and_keeps_its_first_time"],
+    RemovedFactorsAreDisabled => ["factor_store_f_remove_removes_the_factor_and_says_whether_there_was_one"],
+    RecoveryCodesAreNotUsedUp => ["factor_store_g_a_recovery_code_is_taken_once_and_says_how_many_are_left"],
+    OlderRecoveryCodesStayGood => ["factor_store_g_replacing_takes_every_older_recovery_code_away"],
+    TooManyRecoveryCodesAreCut => ["factor_store_g_more_than_20_recovery_codes_are_a_conflict_that_changes_nothing"],
+    TakesOfRecoveryCodesCheckThenAct => ["factor_store_g_of_parallel_takes_of_one_recovery_code_exactly_one_takes_it", "factor_store_g_a_replacement_leaves_no_older_recovery_code_to_a_race"],
+    RecoveryCodesAreCountedBefore => ["factor_store_g_of_parallel_takes_of_different_recovery_codes_each_takes_its_own"],
+    // ChallengeStore
+    ChallengeContextsAreCut => ["challenge_store_a_insert_stores_the_challenge_as_given"],
+    ChallengeInsertNeverRefuses => ["challenge_store_a_an_id_that_exists_in_any_tenant_is_not_stored_again"],
+    ConsumedChallengesAreNotFound => ["challenge_store_b_find_gives_the_challenge_whatever_its_state"],
+    ChallengesAreFoundInAnyTenant => ["challenge_store_b_another_tenants_challenge_is_not_found_by_any_call"],
+    ExpiryIsJudgedBeforeConsumption => ["challenge_store_c_the_checks_come_in_order"],
+    ChallengesLiveLongerByOne => ["challenge_store_c_a_challenge_is_expired_from_the_microsecond_of_its_end_on"],
+    CountsKnowNoLimit => ["challenge_store_d_count_raises_the_attempts_up_to_the_limit", "model_random_sequences_end_as_in_the_memory_store"],
+    CountsCheckThenAct => ["challenge_store_d_of_parallel_counts_as_many_are_done_as_the_limit_has_left"],
+    OlderCodesStayGood => ["challenge_store_e_a_new_code_takes_the_place_of_the_one_before"],
+    NewCodesGiveMoreAttempts => ["challenge_store_e_a_new_code_does_not_change_the_attempts", "challenge_store_e_new_codes_in_a_race_give_no_more_attempts"],
+    AnyCodeIsTaken => ["challenge_store_f_consume_takes_the_challenge_by_the_code_that_stands"],
+    CodesLiveLongerByOne => ["challenge_store_f_a_code_is_good_until_the_microsecond_of_its_end"],
+    UsedUpChallengesAreNotConsumed => ["challenge_store_f_attempts_that_are_used_up_do_not_matter_to_consume"],
+    AnswersCheckThenAct => ["challenge_store_f_of_parallel_answers_exactly_one_is_done"],
+    CodesCheckThenAct => ["challenge_store_f_of_an_answer_and_a_new_code_at_once_one_comes_first"],
+    // LockoutStore
+    AttemptsCheckThenAct => ["lockout_store_a_of_parallel_attempts_as_many_are_counted_as_the_threshold_has_left", "lockout_store_a_of_parallel_attempts_behind_a_lock_the_threshold_is_counted"],
+    LocksBeginOneAttemptLate => ["lockout_store_b_the_attempt_that_reaches_the_threshold_begins_a_lock", "lockout_store_b_attempts_are_answered_as_by_the_rules"],
+    AttemptsAreLateByOne => ["lockout_store_b_an_attempt_is_locked_until_the_microsecond_of_the_end"],
+    LocksDoNotGrow => ["lockout_store_b_each_further_lock_lasts_longer_up_to_the_longest"],
+    NothingIsForgotten => ["lockout_store_b_what_stands_is_forgotten_from_the_microsecond_of_its_end_on"],
+    LocksForGoodEnd => ["lockout_store_b_a_lock_for_good_lasts_until_it_is_cleared"],
+    LocksAreNotRecorded => ["lockout_store_c_a_count_and_a_lock_have_an_event_each", "lockout_store_c_every_change_is_recorded_once"],
+    LocksOfTheFirstKeyCount => ["lockout_store_d_locked_until_is_the_latest_end_among_the_keys"],
+    ClearingStopsAtTheFirstKey => ["lockout_store_e_clear_removes_all_that_was_counted_with_one_event"],
+    ClearingGivesBudgetsBack => ["lockout_store_e_what_was_taken_stays_taken_when_it_is_cleared"],
+    BudgetsAreFreeEarlyByOne => ["lockout_store_f_a_budget_is_free_again_from_the_microsecond_of_its_window"],
+    FutureTakesDoNotCount => ["lockout_store_f_what_was_taken_in_the_future_counts"],
+    BudgetsAreTakenOneByOne => ["lockout_store_f_one_is_taken_of_each_budget_or_of_none", "lockout_store_f_several_budgets_of_one_key_count_what_was_taken_once", "lockout_store_f_takes_are_answered_as_by_counting_all_that_was_taken"],
+    TakesLastAsLongAsTheirFirstWindow => ["lockout_store_f_what_was_taken_is_there_until_its_longest_window_has_passed"],
+    TakesOfBudgetsCheckThenAct => ["lockout_store_f_of_parallel_takes_no_more_succeed_than_each_budget_allows"],
+    LockoutTenantsFoldCase => ["lockout_store_g_keys_and_tenants_are_never_taken_for_each_other"],
+    TakesCountAsAttempts => ["lockout_store_g_attempts_and_budgets_do_not_share_their_counts"],
+    TooManyKeysAreCut => ["lockout_store_j_no_keys_and_more_than_16_are_a_conflict_that_changes_nothing"],
     // Every trait
     ADropWedgesTheStore => ["model_dropped_calls_leave_a_store_that_goes_on"],
     // AuditStore
@@ -205,270 +279,3 @@ mistakes! {
     ChangesOfABatchHaveOneTime => ["change_feed_e_a_change_comes_with_the_time_of_the_event_that_it_was_made_with"],
     ChangeTimesAreRounded => ["change_feed_e_every_time_that_an_event_can_have_comes_back_to_the_microsecond"],
 }
-
-/// The mistakes that several traits could have, in each of them.
-pub(crate) const SLIPS: &[(Fault, Noticed)] = &[
-    (
-        Fault::EventLost(Area::Keys),
-        &["key_store_g_every_change_is_recorded_once_and_appended_to_the_feed"],
-    ),
-    (
-        Fault::EventLost(Area::Signing),
-        &["signing_key_store_h_every_transition_is_recorded_once_and_appended_to_the_feed"],
-    ),
-    (
-        Fault::EventLost(Area::Families),
-        &[
-            "refresh_token_store_j_every_change_is_recorded_once_and_appended_to_the_feed",
-            "audit_store_d_the_trail_holds_the_events_of_what_changed_and_no_others",
-        ],
-    ),
-    (
-        Fault::EventLost(Area::Revocations),
-        &["revocation_store_d_every_revocation_is_recorded_once_and_appended_to_the_feed"],
-    ),
-    (
-        Fault::EventLost(Area::Subjects),
-        &["subject_store_f_every_change_is_recorded_once_and_appended_to_the_feed"],
-    ),
-    (
-        Fault::EventLost(Area::Trail),
-        &[
-            "audit_store_a_record_keeps_the_event_as_given",
-            "audit_store_a_a_second_record_of_the_same_id_changes_nothing",
-        ],
-    ),
-    (
-        Fault::EventFirst(Area::Keys),
-        &[
-            "key_store_g_a_dropped_call_leaves_the_change_whole_or_absent",
-            "key_store_d_a_second_rotation_names_the_key_that_stands",
-            "key_store_g_a_change_is_never_seen_without_its_event_and_feed_entry",
-        ],
-    ),
-    (
-        Fault::EventFirst(Area::Signing),
-        &[
-            "signing_key_store_h_a_dropped_call_leaves_the_transition_whole_or_absent",
-            "signing_key_store_h_a_transition_is_never_seen_without_its_event_and_feed_entry",
-        ],
-    ),
-    (
-        Fault::EventFirst(Area::Families),
-        &["refresh_token_store_j_a_dropped_call_leaves_the_change_whole_or_absent"],
-    ),
-    (
-        Fault::EventFirst(Area::Revocations),
-        &["revocation_store_d_a_dropped_call_leaves_the_revocation_whole_or_absent"],
-    ),
-    (
-        Fault::EventFirst(Area::Subjects),
-        &["subject_store_f_a_dropped_call_leaves_the_change_whole_or_absent"],
-    ),
-    (
-        Fault::EventLate(Area::Keys),
-        &["key_store_g_a_dropped_call_leaves_the_change_whole_or_absent"],
-    ),
-    (
-        Fault::EventLate(Area::Signing),
-        &["signing_key_store_h_a_dropped_call_leaves_the_transition_whole_or_absent"],
-    ),
-    (
-        Fault::EventLate(Area::Families),
-        &["refresh_token_store_j_a_dropped_call_leaves_the_change_whole_or_absent"],
-    ),
-    (
-        Fault::EventLate(Area::Revocations),
-        &["revocation_store_d_a_dropped_call_leaves_the_revocation_whole_or_absent"],
-    ),
-    (
-        Fault::EventLate(Area::Subjects),
-        &["subject_store_f_a_dropped_call_leaves_the_change_whole_or_absent"],
-    ),
-    (
-        Fault::EventLate(Area::Trail),
-        &["audit_store_b_a_reader_that_follows_the_trail_misses_nothing"],
-    ),
-    (
-        Fault::FeedLost(Area::Keys),
-        &[
-            "key_store_g_every_change_is_recorded_once_and_appended_to_the_feed",
-            "key_store_g_a_change_is_never_seen_without_its_event_and_feed_entry",
-        ],
-    ),
-    (
-        Fault::FeedLost(Area::Signing),
-        &[
-            "signing_key_store_h_every_transition_is_recorded_once_and_appended_to_the_feed",
-            "signing_key_store_h_a_transition_is_never_seen_without_its_event_and_feed_entry",
-        ],
-    ),
-    (
-        Fault::FeedLost(Area::Families),
-        &[
-            "refresh_token_store_j_every_change_is_recorded_once_and_appended_to_the_feed",
-            "refresh_token_store_j_a_change_is_never_seen_without_its_event_and_feed_entry",
-            "refresh_token_store_i_revoke_subject_ends_every_living_family_and_says_how_many",
-        ],
-    ),
-    (
-        Fault::FeedLost(Area::Revocations),
-        &[
-            "revocation_store_d_every_revocation_is_recorded_once_and_appended_to_the_feed",
-            "revocation_store_d_a_revocation_is_never_seen_without_its_event_and_feed_entry",
-        ],
-    ),
-    (
-        Fault::FeedLost(Area::Subjects),
-        &[
-            "subject_store_f_every_change_is_recorded_once_and_appended_to_the_feed",
-            "subject_store_f_a_change_is_never_seen_without_its_event_and_feed_entry",
-        ],
-    ),
-    (
-        Fault::FeedFirst(Area::Keys),
-        &["key_store_g_a_dropped_call_leaves_the_change_whole_or_absent"],
-    ),
-    (
-        Fault::FeedFirst(Area::Signing),
-        &["signing_key_store_h_a_dropped_call_leaves_the_transition_whole_or_absent"],
-    ),
-    (
-        Fault::FeedFirst(Area::Families),
-        &["refresh_token_store_j_a_dropped_call_leaves_the_change_whole_or_absent"],
-    ),
-    (
-        Fault::FeedFirst(Area::Revocations),
-        &["revocation_store_d_a_dropped_call_leaves_the_revocation_whole_or_absent"],
-    ),
-    (
-        Fault::FeedFirst(Area::Subjects),
-        &["subject_store_f_a_dropped_call_leaves_the_change_whole_or_absent"],
-    ),
-    (
-        Fault::FeedLate(Area::Keys),
-        &["key_store_g_a_dropped_call_leaves_the_change_whole_or_absent"],
-    ),
-    (
-        Fault::FeedLate(Area::Signing),
-        &["signing_key_store_h_a_dropped_call_leaves_the_transition_whole_or_absent"],
-    ),
-    (
-        Fault::FeedLate(Area::Families),
-        &["refresh_token_store_j_a_dropped_call_leaves_the_change_whole_or_absent"],
-    ),
-    (
-        Fault::FeedLate(Area::Revocations),
-        &[
-            "change_feed_a_a_reader_never_misses_what_becomes_visible_later",
-            "revocation_store_d_a_dropped_call_leaves_the_revocation_whole_or_absent",
-        ],
-    ),
-    (
-        Fault::FeedLate(Area::Subjects),
-        &["subject_store_f_a_dropped_call_leaves_the_change_whole_or_absent"],
-    ),
-    (
-        Fault::RefusalRecorded(Area::Keys),
-        &[
-            "key_store_g_a_call_that_changes_nothing_records_nothing",
-            "key_store_d_a_second_rotation_names_the_key_that_stands",
-        ],
-    ),
-    (
-        Fault::RefusalRecorded(Area::Signing),
-        &[
-            "signing_key_store_b_a_transition_applies_only_at_the_expected_generation",
-            "signing_key_store_d_activate_waits_for_the_microsecond_of_activate_from",
-        ],
-    ),
-    (
-        Fault::RefusalRecorded(Area::Families),
-        &[
-            "refresh_token_store_c_the_checks_come_in_order",
-            "refresh_token_store_c_a_bound_family_is_used_with_its_binding_only",
-        ],
-    ),
-    (
-        Fault::RefusalRecorded(Area::Revocations),
-        &["revocation_store_c_the_later_of_each_instant_stands"],
-    ),
-    (
-        Fault::RefusalRecorded(Area::Subjects),
-        &[
-            "subject_store_f_a_call_that_changes_nothing_records_nothing",
-            "subject_store_b_another_tenants_subject_is_not_found",
-        ],
-    ),
-    (
-        Fault::InsertChecksThenActs(Area::Keys),
-        &["key_store_a_of_parallel_inserts_of_one_id_exactly_one_is_stored"],
-    ),
-    (
-        Fault::InsertChecksThenActs(Area::Families),
-        &["refresh_token_store_a_of_parallel_inserts_of_one_token_exactly_one_is_stored"],
-    ),
-    (
-        Fault::InsertChecksThenActs(Area::Subjects),
-        &["subject_store_a_of_parallel_inserts_of_one_subject_exactly_one_is_stored"],
-    ),
-    (
-        Fault::RevokeChecksThenActs(Area::Keys),
-        &["key_store_f_of_parallel_revocations_exactly_one_changes_the_key"],
-    ),
-    (
-        Fault::RevokeChecksThenActs(Area::Families),
-        &["refresh_token_store_h_of_parallel_revocations_exactly_one_ends_the_family"],
-    ),
-    (
-        Fault::RevokeChecksThenActs(Area::Revocations),
-        &["revocation_store_c_of_parallel_equal_revocations_exactly_one_is_the_first"],
-    ),
-    (
-        Fault::PurgeIsEarlyByOne(Area::Keys),
-        &[
-            "key_store_i_purge_removes_what_ended_before_the_instant_and_nothing_else",
-            "key_store_i_purge_sees_a_key_that_was_revoked_or_rotated_since",
-        ],
-    ),
-    (
-        Fault::PurgeIsEarlyByOne(Area::Families),
-        &["refresh_token_store_k_purge_removes_families_that_expired_before_the_instant"],
-    ),
-    (
-        Fault::PurgeIsEarlyByOne(Area::Revocations),
-        &["revocation_store_e_purge_removes_what_expired_before_the_instant_and_nothing_else"],
-    ),
-    (
-        Fault::PurgeLags(Area::Keys),
-        &["key_store_i_purge_removes_what_ended_before_the_instant_and_nothing_else"],
-    ),
-    (
-        Fault::PurgeLags(Area::Families),
-        &["refresh_token_store_k_purge_removes_families_that_expired_before_the_instant"],
-    ),
-    (
-        Fault::PurgeLags(Area::Revocations),
-        &["revocation_store_e_purge_removes_what_expired_before_the_instant_and_nothing_else"],
-    ),
-    (
-        Fault::PurgeInHalves(Area::Keys),
-        &["key_store_i_a_dropped_purge_leaves_each_key_whole_or_gone"],
-    ),
-    (
-        Fault::PurgeInHalves(Area::Families),
-        &["refresh_token_store_k_a_dropped_purge_leaves_each_family_whole_or_gone"],
-    ),
-    (
-        Fault::PurgeKnowsNoLimit(Area::Keys),
-        &["key_store_i_purge_stops_at_its_limit_and_says_how_many"],
-    ),
-    (
-        Fault::PurgeKnowsNoLimit(Area::Families),
-        &["refresh_token_store_k_purge_stops_at_its_limit_and_says_how_many"],
-    ),
-    (
-        Fault::PurgeKnowsNoLimit(Area::Revocations),
-        &["revocation_store_e_purge_stops_at_its_limit_and_says_how_many"],
-    ),
-];

@@ -13,17 +13,23 @@ use async_trait::async_trait;
 use fountain_conformance::{Harness, Rounds, names, run};
 use fountain_core::Store;
 
+mod challenges;
+mod credentials;
+mod factors;
 mod fault;
 mod keys;
+mod lockouts;
 mod log;
 mod refresh;
 mod revocations;
 mod saboteur;
 mod signing;
+mod slips;
 mod subjects;
 
-use fault::{Fault, MISTAKES, Noticed, SLIPS};
+use fault::{Fault, MISTAKES, Noticed};
 use saboteur::Saboteur;
+use slips::SLIPS;
 
 #[derive(Debug)]
 struct Broken(Fault);

@@ -7,7 +7,10 @@ use fountain_core::api_key::{ApiKeyRecord, KeyCursor, KeyId};
 use fountain_core::audit::{AuditEvent, AuditStore, EventId};
 use fountain_core::change::{Change, RevocationKey};
 use fountain_core::identity::{FamilyId, Kid};
+use fountain_core::lockout::LockoutKey;
+use fountain_core::login::LoginName;
 use fountain_core::memory::MemoryStore;
+use fountain_core::otp::{ChallengeId, FactorId};
 use fountain_core::{Digest, StoreError, StoreErrorKind, Subject, Tenant, Timestamp};
 
 use crate::fault::{Area, Fault};
@@ -49,6 +52,15 @@ pub(crate) struct Notes {
     pub(crate) revocations: HashSet<RevocationKey>,
     pub(crate) texts: HashSet<String>,
     pub(crate) not_before: HashMap<RevocationKey, Timestamp>,
+    pub(crate) removed_names: HashSet<LoginName>,
+    pub(crate) factor_owners: HashMap<FactorId, (Tenant, Subject)>,
+    pub(crate) factors_disabled_at: HashMap<FactorId, Timestamp>,
+    pub(crate) recovery_codes: HashMap<(Tenant, Subject), Vec<Digest>>,
+    pub(crate) challenges: HashMap<ChallengeId, Tenant>,
+    pub(crate) codes_sent: HashSet<(ChallengeId, Digest)>,
+    pub(crate) codes_put: HashSet<ChallengeId>,
+    pub(crate) cleared: HashSet<(Tenant, LockoutKey)>,
+    pub(crate) takes: HashMap<(Tenant, LockoutKey), Vec<Timestamp>>,
 }
 
 impl Saboteur {
@@ -122,6 +134,12 @@ impl Saboteur {
             self.notes().hidden_changes.extend(change.clone());
         }
         let outcome = call.await?;
+        if self.is(Fault::FedNeedlessly(area)) && changes(&outcome) {
+            let tenant = event.tenant.clone();
+            let subject = Subject::new(event.id.as_str()).unwrap();
+            let needless = Change::Subject { tenant, subject };
+            self.notes().early_changes.push(needless);
+        }
         if self.is(Fault::RefusalRecorded(area)) && !changes(&outcome) {
             self.inner.record(event.clone()).await?;
         }
