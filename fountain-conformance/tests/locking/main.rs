@@ -26,9 +26,13 @@ mod broken;
 #[cfg(test)]
 mod check;
 #[cfg(test)]
+mod factors;
+#[cfg(test)]
 mod flight;
 #[cfg(test)]
 mod keys;
+#[cfg(test)]
+mod lockouts;
 #[cfg(test)]
 mod memory;
 #[cfg(test)]
