@@ -12,6 +12,7 @@ use fountain_core::memory::MemoryStore;
 use fountain_core::{StoreErrorKind, Timestamp};
 use fountain_store_postgres::{Carried, PostgresStore};
 
+use crate::race::patient;
 use crate::server::{number, run};
 use crate::workbench::Workbench;
 
@@ -66,7 +67,7 @@ fn some_time(fixtures: &Fixtures, before: Timestamp) -> Timestamp {
 #[tokio::test]
 async fn every_answer_about_locks_and_budgets_is_that_of_the_rules() {
     let bench = Workbench::new().await;
-    let store = bench.open().await;
+    let store = patient(&bench).await;
     let fixtures = &bench.fixtures;
     let tenants = [fixtures.tenant(), fixtures.tenant()];
     for _ in 0..12 {

@@ -11,14 +11,21 @@ use fountain_core::token::{
 };
 use fountain_core::{StoreError, Tenant};
 use fountain_store_postgres::PostgresStore;
+use sqlx::postgres::PgPoolOptions;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::server::number;
 use crate::workbench::Workbench;
 
+/// One that waits for connections and locks for as long as a busy machine takes.
 pub(crate) async fn patient(bench: &Workbench) -> PostgresStore {
-    PostgresStore::builder(bench.database.pool(8))
+    let pool = PgPoolOptions::new()
+        .max_connections(8)
+        .acquire_timeout(Duration::from_secs(60))
+        .test_before_acquire(false)
+        .connect_lazy_with(bench.database.options());
+    PostgresStore::builder(pool)
         .deadline(Duration::from_secs(60))
         .build()
         .await
