@@ -129,7 +129,7 @@ impl Answer {
 
     /// What it must have appended to the feed, with the time of the event that it must have recorded.
     pub(crate) fn entry(&self) -> Option<RecordedChange> {
-        let at = self.event.as_ref().map(|event| event.at);
+        let at = self.events.first().map(|event| event.at);
         let change = self.change.clone()?;
         Some(RecordedChange { change, at })
     }

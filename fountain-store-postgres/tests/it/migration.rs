@@ -154,7 +154,8 @@ async fn a_migration_that_ends_half_way_leaves_nothing_behind() {
     let bench = empty().await;
     let mut beside = bench.beside().await;
     // The last function of the last migration is in the way.
-    let last = "fountain.timed_changes_since(behind bigint, most bigint)";
+    let last = "fountain.take_budgets(in_tenant text, keys bytea[], limits bigint[], windows bigint[], \
+                now_at bigint, event_id text, event_tenant text, event text)";
     run(
         &mut beside,
         &format!(
