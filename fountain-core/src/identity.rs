@@ -8,7 +8,9 @@ use crate::clock::Timestamp;
 use crate::text::{is_all, is_line, text_type};
 
 mod grants;
+mod login_name;
 pub use grants::Grants;
+pub use login_name::LoginName;
 
 text_type!(
     /// A tenant: every record belongs to one, and every query names it.

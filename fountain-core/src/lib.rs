@@ -3,7 +3,10 @@
 //! [`ApiKeys`]: api_key::ApiKeys
 //! [`AuditStore`]: audit::AuditStore
 //! [`Authenticator`]: authenticate::Authenticator
+//! [`ChallengeStore`]: otp::ChallengeStore
 //! [`ChangeFeed`]: change::ChangeFeed
+//! [`CredentialStore`]: login::CredentialStore
+//! [`FactorStore`]: otp::FactorStore
 //! [`FileBlocklist`]: password::FileBlocklist
 //! [`Hotp`]: otp::Hotp
 //! [`JwksFetch`]: token::JwksFetch
@@ -11,6 +14,8 @@
 //! [`KeyStore`]: api_key::KeyStore
 //! [`Keyring`]: signing::Keyring
 //! [`LocalKeys`]: seal::LocalKeys
+//! [`Lockout`]: lockout::Lockout
+//! [`LockoutStore`]: lockout::LockoutStore
 //! [`MemoryStore`]: memory::MemoryStore
 //! [`PasswordBlocklist`]: password::PasswordBlocklist
 //! [`PasswordRules`]: password::PasswordRules

@@ -1,6 +1,9 @@
 //! Locks: how many attempts a subject has before it must wait, counted before they are judged (R-51, R-61).
 //!
-//! A [`LockoutStore`] counts an attempt, and says in the same step whether it may be judged at all. So of 200 wrong guesses
+//! [`Lockout`] is the service: a budget for passwords, one for codes and one for recovery codes, each of a subject's account and,
+//! apart, of each device that the subject signed in on before, so that nobody can lock a person out by guessing (L-09).
+//!
+//! Below it a [`LockoutStore`] counts an attempt, and says in the same step whether it may be judged at all. So of 200 wrong guesses
 //! that arrive at once on four nodes, as many are judged as the threshold says and no more (R-62), and an attempt stays counted
 //! when its caller is dropped, rolls back or dies.
 //!
@@ -35,10 +38,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod builder;
+mod device;
 mod rules;
+mod service;
 mod store;
 
+pub use builder::LockoutBuilder;
+pub use device::KnownDevice;
 pub use rules::{LockoutRules, LockoutState};
+pub use service::{AttemptKind, CountedAttempt, Lockout, Whose};
 pub use store::{
     AttemptOutcome, BudgetOutcome, IssueBudget, LockoutAttempt, LockoutKey, LockoutStore,
 };
+
+#[cfg(test)]
+mod tests;

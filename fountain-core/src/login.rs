@@ -12,8 +12,7 @@
 //! # Ok::<(), fountain_core::Error>(())
 //! ```
 
-mod name;
 mod store;
 
-pub use name::LoginName;
+pub use crate::identity::LoginName;
 pub use store::{CredentialRecord, CredentialStore, ReplaceOutcome};

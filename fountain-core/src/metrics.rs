@@ -78,6 +78,15 @@ metrics! {
     /// Passwords hashed.
     PASSWORD_HASHES = "fountain_password_hashes_total", Counter, ["outcome"],
         "Passwords to hash or to verify: hashed, matched, mismatched, busy (refused, the queue was full) or failed";
+    /// Attempts that were counted before they were judged.
+    ATTEMPTS_COUNTED = "fountain_attempts_counted_total", Counter, ["kind"],
+        "Attempts at a password, a code or a recovery code that were counted and judged, right or wrong";
+    /// Attempts that were not judged, since a lock stood.
+    ATTEMPTS_REFUSED = "fountain_attempts_refused_total", Counter, ["kind"],
+        "Attempts that were not judged, since a lock stood";
+    /// Locks that began.
+    LOCKS = "fountain_locks_total", Counter, ["kind"],
+        "Locks that began with the last attempt allowed; one that turned out right ended its own at once";
     /// Requests refused by the tower layers.
     REQUESTS_REFUSED = "fountain_requests_refused_total", Counter, ["reason"],
         "Requests that a layer refused, by reason";
