@@ -51,7 +51,7 @@ impl Key {
             .len()
             .checked_sub(TAG_LEN)
             .and_then(|len| ciphertext.split_at_checked(len))
-            .ok_or(SealError::Malformed)?;
+            .ok_or(SealError::Tampered)?;
         let mut plaintext = Zeroizing::new(vec![0; body.len()]);
         let nonce = Nonce::assume_unique_for_key(nonce);
         self.0

@@ -144,13 +144,14 @@ impl KeyEncryption for LocalKeys {
         context: &[u8],
     ) -> Result<DataKey, SealError> {
         let found = self.find(kek)?;
-        let (nonce, sealed) = wrapped.split_first_chunk().ok_or(SealError::Malformed)?;
+        // The record was read before; what does not fit in it was changed, its length as much as its bits.
+        let (nonce, sealed) = wrapped.split_first_chunk().ok_or(SealError::Tampered)?;
         let opened = found.key.open(*nonce, &bound(kek, context), sealed)?;
         opened
             .expose()
             .try_into()
             .map(DataKey::new)
-            .map_err(|_| SealError::Malformed)
+            .map_err(|_| SealError::Tampered)
     }
 }
 

@@ -102,6 +102,22 @@ async fn a_record_cut_at_any_byte_or_with_any_bit_flipped_does_not_open() {
     assert!(matches!(error, SealError::Tampered));
 }
 
+/// B-74: found by fuzzing. The record is well-formed and names a key that is there, so the trait's contract has one answer.
+#[tokio::test]
+async fn a_wrapped_key_of_another_length_is_one_that_was_changed() {
+    let keys = local("a", &KEY_A);
+    let data_key = DataKey::new(KEY_B);
+    let wrapped = keys.wrap(&data_key, b"place").await.unwrap().bytes;
+    for len in (0..=wrapped.len() + 20).filter(|len| *len != wrapped.len()) {
+        let mut other = wrapped.clone();
+        other.resize(len, 0);
+        let error = keys.unwrap(&id("a"), &other, b"place").await.unwrap_err();
+        assert!(matches!(error, SealError::Tampered), "{len} bytes: {error}");
+    }
+    let opened = keys.unwrap(&id("a"), &wrapped, b"place").await.unwrap();
+    assert_eq!(opened.expose(), &KEY_B);
+}
+
 /// B-74, L-12
 #[tokio::test]
 async fn an_unknown_version_is_named_and_nothing_of_it_is_read() {
