@@ -94,7 +94,7 @@ scripts! {
     CHALLENGE_PURGE = "purge" "common" "challenge_purge";
     LOCKOUT_ATTEMPT = "change" "common" "trail" "lockout" "lockout_attempt";
     LOCKOUT_FIND = "read" "common" "lockout_find";
-    LOCKOUT_CLEAR = "change" "common" "trail" "lockout" "lockout_clear";
+    LOCKOUT_CLEAR = "change" "common" "trail" "lockout_clear";
     BUDGET_TAKE = "change" "common" "trail" "budget_take";
     LOCKOUT_PURGE = "purge" "common" "lockout_purge";
 }

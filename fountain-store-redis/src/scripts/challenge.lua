@@ -6,7 +6,9 @@ local function split_challenge(line)
         challenge.digest, challenge.issued, challenge.good_until, challenge.record =
         string.match(line, '^(%S+) (%d+) (%d+) (%d+) (%S+) (%S+) (%S+) (%S+) (%S+) (.*)$')
     if not challenge.tenant or #challenge.expires ~= 19 then corrupt('challenges', 'record') end
-    if challenge.digest ~= '-' and not string.find(challenge.good_until, '^%d+$') then corrupt('challenges', 'code') end
+    if challenge.digest ~= '-' and not (string.find(challenge.good_until, '^%d+$') and #challenge.good_until == 19) then
+        corrupt('challenges', 'code')
+    end
     return challenge
 end
 

@@ -12,6 +12,7 @@ mod corrupt;
 mod dropped;
 mod fault;
 mod listener;
+mod login;
 mod records;
 mod trail;
 mod workbench;
