@@ -161,14 +161,12 @@ impl FactorStore for RedisStore {
                     .next()
                     .and_then(|id| FactorId::new(id).ok());
                 let id = id.ok_or_else(|| corrupt("factors:subjects", "id"))?;
-                // A factor that was purged when it could not be read has left its entry behind.
-                if !line.is_empty() {
-                    let record = decode(id, &line)?;
-                    if record.tenant != *tenant || record.subject != *subject {
-                        return Err(corrupt(TABLE, "subject"));
-                    }
-                    records.push(record);
+                // One that is gone or cannot be read is no reason to ask for fewer factors (F-35).
+                let record = decode(id, &line)?;
+                if record.tenant != *tenant || record.subject != *subject {
+                    return Err(corrupt(TABLE, "subject"));
                 }
+                records.push(record);
                 last = entry;
                 seen += 1;
             }
