@@ -10,6 +10,7 @@ mod catalog;
 mod requirement;
 mod role;
 mod scope_text;
+mod step_up;
 mod store;
 mod subjects;
 
@@ -20,6 +21,7 @@ pub use catalog::{RoleCatalog, RoleCatalogBuilder};
 pub use requirement::{CompiledRequirement, CredentialKind, Require, Requirement};
 pub use role::{Permission, Role};
 pub use scope_text::parse_scope_text;
+pub use step_up::{StepUpAction, SteppedUp};
 pub use store::{SubjectChangeOutcome, SubjectRecord, SubjectStore};
 pub use subjects::{Subjects, SubjectsBuilder};
 

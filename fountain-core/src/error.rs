@@ -253,6 +253,9 @@ pub enum RejectionKind {
     /// 400 `invalid_grant` (RFC 6749 section 5.2): a refresh token that is not good, for whatever reason.
     #[error("the grant is not valid")]
     InvalidGrant,
+    /// 401 `authentication_failed`: a name, a password or a code that is not good, or may not be tried now, all alike.
+    #[error("the authentication failed")]
+    AuthenticationFailed,
     /// 403 `insufficient_scope`: known, but may not do this.
     #[error("the credential does not permit this")]
     InsufficientScope {
@@ -266,6 +269,10 @@ pub enum RejectionKind {
         acr: Option<Cow<'static, str>>,
         /// How old the authentication may be, for `max_age`.
         max_age: Option<Duration>,
+        /// For which act a grant is needed, when one is: what to ask for when stepping up (L-06).
+        action: Option<Cow<'static, str>>,
+        /// On which resource, when the act is bound to one.
+        resource: Option<String>,
     },
     /// 429: too many requests.
     #[error("too many requests")]
@@ -313,6 +320,12 @@ impl Rejection {
     #[must_use]
     pub const fn invalid_grant(reason: Reason) -> Self {
         Self::new(RejectionKind::InvalidGrant, reason)
+    }
+
+    /// A name, a password or a code is not good, or may not be tried now (401).
+    #[must_use]
+    pub const fn authentication_failed(reason: Reason) -> Self {
+        Self::new(RejectionKind::AuthenticationFailed, reason)
     }
 
     /// A store does not answer (503).

@@ -35,6 +35,7 @@
 //! ```
 
 mod code;
+mod delivery;
 mod digits;
 mod factor;
 mod hotp;
@@ -45,8 +46,13 @@ mod secret;
 mod store;
 mod totp;
 mod uri;
+mod verified;
 
 pub use code::{ChallengeId, CodeRules, DeliveredCode};
+pub use delivery::{
+    Channel, DeliveryAddress, DeliveryContent, DeliveryError, DeliveryErrorKind, DeliveryMessage,
+    DeliveryReceipt, Notice, OtpDelivery,
+};
 pub use digits::{Digits, OtpAlgorithm};
 pub use factor::{Assessment, AssuranceLevel, FactorClass, FactorKind, ShownFactor, assess};
 pub use hotp::{Hotp, HotpOutcome, LookAhead};
@@ -60,3 +66,4 @@ pub use store::{
 };
 pub use totp::{Totp, TotpOutcome, TotpStep, TotpWindow};
 pub use uri::{OtpauthUri, OtpauthUriError, OtpauthUse};
+pub use verified::VerifiedFactor;

@@ -6,6 +6,7 @@
 //! | `InvalidRequest` | 400 | `invalid_request` | invalid-request | 3 |
 //! | `InvalidToken` | 401 | `invalid_token` | invalid-token | 16 |
 //! | `InvalidGrant` | 400 | none | invalid-grant | 3 |
+//! | `AuthenticationFailed` | 401 | `Bearer realm`, no error code | authentication-failed | 16 |
 //! | `InsufficientScope` | 403 | `insufficient_scope`, `scope` | insufficient-scope | 7 |
 //! | `StepUpRequired` | 401 | `insufficient_user_authentication`, `acr_values`, `max_age` | step-up-required | 16 |
 //! | `RateLimited` | 429 | none, but `Retry-After` | rate-limited | 8 |
@@ -267,6 +268,11 @@ impl Refusal<'_> {
                     headers.append(WWW_AUTHENTICATE, challenge.clone());
                 }
             }
+            Challenge::Realm => headers.extend(
+                HeaderValue::try_from(self.answers.bearer.as_str())
+                    .ok()
+                    .map(|challenge| (WWW_AUTHENTICATE, challenge)),
+            ),
             Challenge::Error => {
                 let mut challenge =
                     format!("{}, error=\"{}\"", self.answers.bearer, self.face.code);
@@ -316,7 +322,10 @@ fn harmless(id: &HeaderValue) -> Option<&str> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Challenge {
     None,
+    /// Which credentials are admitted.
     Bare,
+    /// The realm alone: RFC 9110 section 15.5.2 has it that a 401 has a challenge.
+    Realm,
     Error,
 }
 
@@ -385,6 +394,16 @@ impl Face {
                 title: "The grant is not valid",
                 detail: "Sign in again.",
                 challenge: Challenge::None,
+                retry: false,
+            },
+            RejectionKind::AuthenticationFailed => &Self {
+                status: StatusCode::UNAUTHORIZED,
+                grpc: 16,
+                code: "authentication_failed",
+                slug: "authentication-failed",
+                title: "The authentication failed",
+                detail: "Check what was typed, wait a while, or begin again.",
+                challenge: Challenge::Realm,
                 retry: false,
             },
             RejectionKind::InsufficientScope { .. } => &Self {

@@ -287,6 +287,8 @@ impl CompiledRequirement {
             RejectionKind::StepUpRequired {
                 acr: self.acr.clone(),
                 max_age: self.max_age,
+                action: None,
+                resource: None,
             },
             Reason::AssuranceTooLow,
         )

@@ -118,6 +118,39 @@ reasons! {
     /// A wider scope was asked for.
     RefreshScope = "refresh_scope",
 
+    /// Nobody signs in by this name.
+    LoginUnknown = "login_unknown",
+    /// The password is another.
+    PasswordWrong = "password_wrong",
+    /// A lock stands: nothing was judged.
+    Locked = "locked",
+    /// The code is another, or is none at all.
+    CodeWrong = "code_wrong",
+    /// The code was used before.
+    CodeReplayed = "code_replayed",
+    /// The code that was sent has ended, or another was sent since.
+    CodeExpired = "code_expired",
+    /// A code of a time that lies behind the last one taken: this node's clock, or another's, has jumped (F-30).
+    ClockBehind = "clock_behind",
+    /// No such challenge, or it is for something else: another subject, purpose or act (B-60).
+    ChallengeUnknown = "challenge_unknown",
+    /// The challenge has ended, or was answered before.
+    ChallengeEnded = "challenge_ended",
+    /// As many answers were given to the challenge as are judged.
+    ChallengeExhausted = "challenge_exhausted",
+    /// The subject has no such second factor.
+    FactorUnknown = "factor_unknown",
+    /// The factor is not confirmed yet, or was not in time.
+    FactorPending = "factor_pending",
+    /// The factor is disabled: it is to be bound anew.
+    FactorDisabled = "factor_disabled",
+    /// The act needs a grant by step-up, and none came.
+    GrantMissing = "grant_missing",
+    /// The grant by step-up is not ours, has ended, or is for another act, session or subject.
+    GrantInvalid = "grant_invalid",
+    /// The grant by step-up was used before.
+    GrantSpent = "grant_spent",
+
     /// The subject is disabled or erased.
     SubjectDisabled = "subject_disabled",
     /// No grant for what the requirement asks.

@@ -18,6 +18,8 @@ fn step_up() -> Rejection {
         RejectionKind::StepUpRequired {
             acr: Some("urn:fountain:acr:mfa".into()),
             max_age: Some(Duration::from_secs(300)),
+            action: None,
+            resource: None,
         },
         Reason::AssuranceTooLow,
     )
@@ -59,13 +61,15 @@ fn every_kind_has_its_status_challenge_type_and_grpc_code() {
     let invalid_request = Rejection::invalid_request(Reason::CredentialMalformed);
     let invalid_token = Rejection::invalid_token(Reason::TokenExpired);
     let unavailable = Rejection::unavailable(Reason::StoreUnavailable);
+    let wrong_password = Rejection::authentication_failed(Reason::PasswordWrong);
     let x = "Bearer realm=\"x\"";
     #[rustfmt::skip]
-    let rows: [Row; 8] = [
+    let rows: [Row; 9] = [
         (Rejection::missing_credential(), 401, "missing-credentials", format!("{x}|ApiKey realm=\"x\""), None, "16"),
         (invalid_request, 400, "invalid-request", format!("{x}, error=\"invalid_request\""), None, "3"),
         (invalid_token, 401, "invalid-token", format!("{x}, error=\"invalid_token\""), None, "16"),
         (grant(), 400, "invalid-grant", String::new(), None, "3"),
+        (wrong_password, 401, "authentication-failed", x.to_owned(), None, "16"),
         (scope("keys:rotate"), 403, "insufficient-scope", format!("{x}, error=\"insufficient_scope\", scope=\"keys:rotate\""), None, "7"),
         (step_up(), 401, "step-up-required", format!("{x}, error=\"insufficient_user_authentication\", acr_values=\"urn:fountain:acr:mfa\", max_age=\"300\""), None, "16"),
         (limited(Duration::from_millis(1_500)), 429, "rate-limited", String::new(), Some("2"), "8"),

@@ -88,7 +88,9 @@ fn an_authentication_is_fresh_up_to_max_age_and_not_one_tick_longer() {
         at(limit - Duration::from_micros(1)).unwrap_err().kind(),
         &RejectionKind::StepUpRequired {
             acr: None,
-            max_age: Some(Duration::from_secs(300))
+            max_age: Some(Duration::from_secs(300)),
+            action: None,
+            resource: None,
         }
     );
     assert!(at(NOW + MAX_SKEW).is_ok());
@@ -113,7 +115,9 @@ fn a_class_is_compared_whole_and_named_in_the_challenge() {
             with(other).unwrap_err().kind(),
             &RejectionKind::StepUpRequired {
                 acr: Some("urn:fountain:acr:mfa".into()),
-                max_age: None
+                max_age: None,
+                action: None,
+                resource: None,
             }
         );
     }
