@@ -11,8 +11,9 @@ text_type!(
 
 /// Proof that a subject has stepped up for one act on one resource: its grant was genuine, was for this, and is spent (L-06).
 ///
-/// Only [`StepUp`](crate::otp::StepUp) makes one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Only [`StepUp`](crate::otp::StepUp) makes one. It cannot be cloned, and whatever does such an act takes it by value: one grant
+/// is for one act, and the compiler counts.
+#[derive(Debug, PartialEq, Eq)]
 #[must_use = "the grant is spent: do what it was for"]
 pub struct SteppedUp {
     pub(crate) tenant: Tenant,

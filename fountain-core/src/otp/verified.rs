@@ -6,8 +6,8 @@ use crate::secret::Digest;
 ///
 /// Only [`SecondFactor`](super::SecondFactor) makes one, so that no caller can assert what nobody has shown. It is no credential:
 /// it lives as long as the call, and is turned into tokens by [`Login`](crate::login::Login), or into a grant by
-/// [`StepUp`](super::StepUp).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// [`StepUp`](super::StepUp). It cannot be cloned: one code makes one of them.
+#[derive(Debug, PartialEq, Eq)]
 #[must_use = "a second factor was shown, and its code is spent"]
 pub struct VerifiedFactor {
     pub(super) tenant: Tenant,
