@@ -13,6 +13,17 @@ use crate::ledger::Ledger;
 use crate::model::Walk;
 use crate::race::race;
 
+mod batches;
+
+pub(crate) use batches::{
+    audit_store_e_a_batch_holds_none_to_a_thousand_events,
+    audit_store_e_a_batch_is_never_seen_in_part,
+    audit_store_e_a_batch_is_recorded_as_given_in_its_order_for_each_tenant,
+    audit_store_e_a_dropped_batch_is_there_whole_or_not_at_all,
+    audit_store_e_an_id_that_comes_again_is_recorded_once,
+    audit_store_e_parallel_batches_of_the_same_events_are_one,
+};
+
 fn event(cx: &Context, tenant: &Tenant) -> AuditEvent {
     cx.fixtures.event(tenant, AuditAction::Authenticated)
 }

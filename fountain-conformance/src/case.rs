@@ -280,6 +280,12 @@ macro_rules! __cases {
                 audit_store_b_a_reader_that_follows_the_trail_misses_nothing,
                 audit_store_c_a_page_is_full_or_the_last_and_next_reaches_every_event,
                 audit_store_d_the_trail_holds_the_events_of_what_changed_and_no_others,
+                audit_store_e_a_batch_is_recorded_as_given_in_its_order_for_each_tenant,
+                audit_store_e_an_id_that_comes_again_is_recorded_once,
+                audit_store_e_parallel_batches_of_the_same_events_are_one,
+                audit_store_e_a_batch_is_never_seen_in_part,
+                audit_store_e_a_dropped_batch_is_there_whole_or_not_at_all,
+                audit_store_e_a_batch_holds_none_to_a_thousand_events,
             ]
             change_feed: [
                 change_feed_a_a_reader_never_misses_what_becomes_visible_later,

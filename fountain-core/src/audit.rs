@@ -17,7 +17,7 @@ use crate::text::{is_all, random_id, text_type};
 
 mod bounds;
 mod store;
-pub use store::{AuditPage, AuditSequence, AuditStore, RecordedEvent};
+pub use store::{AuditPage, AuditSequence, AuditStore, MAX_BATCH, RecordedEvent, check_batch};
 
 text_type!(
     /// An audit event's own id: 22 base62 characters, 128 random bits.

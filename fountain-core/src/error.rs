@@ -177,6 +177,9 @@ pub enum StoreErrorKind {
     /// random, each time anew, so to their callers it is `Unavailable` like any other fault of a store.
     #[error("what must be new exists already, or the call contradicts itself")]
     Conflict,
+    /// The call holds more records than one step may take; nothing was changed. The same call fails again.
+    #[error("the call holds more records than one step takes")]
+    TooMany,
 }
 
 impl StoreError {

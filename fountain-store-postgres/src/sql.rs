@@ -135,9 +135,7 @@ impl<'q> Statement<'q> {
     }
 
     pub(crate) fn json<T: Serialize + ?Sized>(self, value: &T) -> Result<Self, StoreError> {
-        let text = serde_json::to_string(value)
-            .map_err(|error| StoreError::with_source(StoreErrorKind::Unavailable, error))?;
-        Ok(self.with(Argument::Text(Some(text.into()))))
+        Ok(self.with(Argument::Text(Some(json(value)?.into()))))
     }
 
     pub(crate) fn json_option<T: Serialize>(self, value: Option<&T>) -> Result<Self, StoreError> {
@@ -183,6 +181,12 @@ impl<'q> Statement<'q> {
         }
         Ok(encoded)
     }
+}
+
+/// JSON for a column.
+pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value)
+        .map_err(|error| StoreError::with_source(StoreErrorKind::Unavailable, error))
 }
 
 /// At most `limit`, as SQL counts.

@@ -2,7 +2,9 @@
 //! the places.
 
 use async_trait::async_trait;
-use fountain_core::audit::{AuditEvent, AuditPage, AuditSequence, AuditStore, RecordedEvent};
+use fountain_core::audit::{
+    AuditEvent, AuditPage, AuditSequence, AuditStore, RecordedEvent, check_batch,
+};
 use fountain_core::change::{
     Change, ChangeBatch, ChangeCursor, ChangeFeed, RecordedChange, RevocationKey,
 };
@@ -11,7 +13,7 @@ use sqlx::postgres::PgRow;
 
 use crate::error::{corrupt, standby};
 use crate::link::Link;
-use crate::sql::{Fields, Statement, counter, limit as sql_limit};
+use crate::sql::{Fields, Statement, counter, json, limit as sql_limit};
 use crate::store::PostgresStore;
 
 const AUDIT: &str = "audit";
@@ -93,6 +95,26 @@ impl AuditStore for PostgresStore {
     async fn record(&self, event: AuditEvent) -> Result<(), StoreError> {
         let record = Statement::new("SELECT fountain.note($1, $2, $3, NULL, NULL, NULL)");
         self.rows(record.event(&event)?).await.map(drop)
+    }
+
+    async fn record_all(&self, events: Vec<AuditEvent>) -> Result<(), StoreError> {
+        check_batch(&events)?;
+        if events.is_empty() {
+            return Ok(());
+        }
+        let texts = events.iter().map(json).collect::<Result<Vec<_>, _>>()?;
+        // Rows arrive, and so get their places, in the order of the list. Two batches that hold the same ids in different
+        // orders may wait for each other: the server ends one of them, which the caller may send again.
+        let record = Statement::new(
+            "INSERT INTO fountain.audit (id, tenant, event)
+             SELECT given.id, given.tenant, given.event::json
+             FROM unnest($1, $2, $3) WITH ORDINALITY AS given (id, tenant, event, nth) ORDER BY given.nth
+             ON CONFLICT (id) DO NOTHING",
+        )
+        .texts(events.iter().map(|event| event.id.as_str()))
+        .texts(events.iter().map(|event| event.tenant.as_str()))
+        .texts(texts.iter().map(String::as_str));
+        self.rows(record).await.map(drop)
     }
 
     async fn page(

@@ -4,6 +4,7 @@
 //! was restarted or told to forget, has not begun anything, and is sent the text.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use fountain_core::audit::AuditEvent;
@@ -50,6 +51,7 @@ scripts! {
     HEAD = "read" "common" "feed" "head";
     SINCE = "read" "common" "feed" "since";
     RECORD = "change" "common" "trail" "record";
+    RECORD_ALL = "change" "common" "trail" "record_all";
     AUDIT_PAGE = "read" "common" "audit_page";
     KEY_INSERT = "change" "common" "trail" "api_key" "api_key_insert";
     KEY_FIND = "read" "api_key_find";
@@ -228,6 +230,32 @@ impl<'s> Call<'s> {
             .trail(&event.tenant)
             .text(event.id.as_str().to_owned())
             .text(text))
+    }
+
+    /// More events for `record_all.lua`, behind the one of [`Call::change`]: each with the number of its tenant's trail.
+    pub(crate) fn more_events(
+        self,
+        first: &AuditEvent,
+        more: &[AuditEvent],
+    ) -> Result<Self, StoreError> {
+        // Lua counts from one: the first event's trail is the last key so far.
+        let mut trails = HashMap::from([(&first.tenant, self.keys.len())]);
+        let mut call = self;
+        for event in more {
+            let trail = match trails.get(&event.tenant) {
+                Some(trail) => *trail,
+                None => {
+                    call = call.trail(&event.tenant);
+                    trails.insert(&event.tenant, call.keys.len());
+                    call.keys.len()
+                }
+            };
+            call = call
+                .text(trail.to_string())
+                .text(event.id.as_str().to_owned())
+                .text(json(event)?);
+        }
+        Ok(call)
     }
 
     /// Calls a script that changes something, once. When the connection is lost nobody knows whether it was carried out,

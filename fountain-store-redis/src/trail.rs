@@ -1,7 +1,9 @@
 //! The audit trail and the change feed.
 
 use async_trait::async_trait;
-use fountain_core::audit::{AuditEvent, AuditPage, AuditSequence, AuditStore, RecordedEvent};
+use fountain_core::audit::{
+    AuditEvent, AuditPage, AuditSequence, AuditStore, RecordedEvent, check_batch,
+};
 use fountain_core::change::{
     Change, ChangeBatch, ChangeCursor, ChangeFeed, RecordedChange, RevocationKey,
 };
@@ -95,6 +97,19 @@ impl AuditStore for RedisStore {
     async fn record(&self, event: AuditEvent) -> Result<(), StoreError> {
         self.call(&script::RECORD)
             .change(&event)?
+            .write()
+            .await
+            .map(drop)
+    }
+
+    async fn record_all(&self, events: Vec<AuditEvent>) -> Result<(), StoreError> {
+        check_batch(&events)?;
+        let Some((first, more)) = events.split_first() else {
+            return Ok(());
+        };
+        self.call(&script::RECORD_ALL)
+            .change(first)?
+            .more_events(first, more)?
             .write()
             .await
             .map(drop)

@@ -1,7 +1,9 @@
 //! The audit trail and the change feed: every step ends here, in the same transaction as its change.
 
 use async_trait::async_trait;
-use fountain_core::audit::{AuditEvent, AuditPage, AuditSequence, AuditStore, RecordedEvent};
+use fountain_core::audit::{
+    AuditEvent, AuditPage, AuditSequence, AuditStore, RecordedEvent, check_batch,
+};
 use fountain_core::change::{Change, ChangeBatch, ChangeCursor, ChangeFeed, RecordedChange};
 use fountain_core::{StoreError, Tenant};
 use sqlx::sqlite::SqliteConnection;
@@ -81,6 +83,24 @@ impl AuditStore for SqliteStore {
         let trail = self.trail();
         self.write(move |connection| {
             Box::pin(async move { trail.record(connection, &event).await })
+        })
+        .await
+    }
+
+    async fn record_all(&self, events: Vec<AuditEvent>) -> Result<(), StoreError> {
+        check_batch(&events)?;
+        if events.is_empty() {
+            return Ok(());
+        }
+        let trail = self.trail();
+        self.write(move |connection| {
+            Box::pin(async move {
+                // One that fails takes the others back with it: the step has a savepoint.
+                for event in &events {
+                    trail.record(connection, event).await?;
+                }
+                Ok(())
+            })
         })
         .await
     }

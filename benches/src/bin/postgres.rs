@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use fountain_conformance::{Fixtures, NOW};
 use fountain_core::api_key::KeyStore;
-use fountain_core::audit::{AuditAction, AuditStore};
+use fountain_core::audit::{AuditAction, AuditEvent, AuditStore};
 use fountain_core::token::{RefreshOutcome, RefreshTokenStore};
 use fountain_core::{Digest, Tenant};
 use fountain_store_postgres::PostgresStore;
@@ -80,6 +80,13 @@ async fn compare(options: PgConnectOptions, time: Duration) {
     );
     let figures = in_turn(&world, time, bare_record, record).await;
     row("record an event", figures, "", true);
+    let figures = in_turn(&world, time, bare_record_all, record_all).await;
+    row(
+        "record events, 100 in a batch",
+        figures,
+        "100,000/s",
+        figures.1 >= 100_000.0,
+    );
     let ours = PostgresStore::pool_options().max_connections(u32::try_from(CALLERS).unwrap());
     let pool = ours.connect_with(options).await.unwrap();
     let builder = PostgresStore::builder(pool).deadline(Duration::from_secs(60));
@@ -332,4 +339,50 @@ async fn record(world: Arc<World>, _: usize, until: Instant) -> u64 {
         calls += 1;
     }
     calls
+}
+
+const BATCH: usize = 100;
+
+fn batch(world: &World) -> Vec<AuditEvent> {
+    let event = || {
+        world
+            .fixtures
+            .event(&world.tenant, AuditAction::Authenticated)
+    };
+    (0..BATCH).map(|_| event()).collect()
+}
+
+/// Counts events, not calls.
+async fn bare_record_all(world: Arc<World>, _: usize, until: Instant) -> u64 {
+    let mut events = 0;
+    while Instant::now() < until {
+        let batch = batch(&world);
+        let ids: Vec<_> = batch.iter().map(|event| event.id.as_str()).collect();
+        let tenants: Vec<_> = batch.iter().map(|event| event.tenant.as_str()).collect();
+        let texts: Vec<_> = batch
+            .iter()
+            .map(|event| serde_json::to_string(event).unwrap())
+            .collect();
+        sqlx::query(
+            "INSERT INTO bare_events (id, tenant, event)
+             SELECT id, tenant, event::json FROM unnest($1, $2, $3) AS given (id, tenant, event)",
+        )
+        .bind(ids)
+        .bind(tenants)
+        .bind(&texts)
+        .execute(&world.pool)
+        .await
+        .unwrap();
+        events += BATCH as u64;
+    }
+    events
+}
+
+async fn record_all(world: Arc<World>, _: usize, until: Instant) -> u64 {
+    let mut events = 0;
+    while Instant::now() < until {
+        world.store.record_all(batch(&world)).await.unwrap();
+        events += BATCH as u64;
+    }
+    events
 }

@@ -69,6 +69,7 @@ pub(crate) enum Operation {
     ),
     Login(LoginOperation),
     Record(AuditEvent),
+    RecordAll(Vec<AuditEvent>),
 }
 
 /// The answer to a call, of whatever type.
@@ -166,6 +167,7 @@ impl Operation {
                 vec![attempt.on_rotated.id.clone(), attempt.on_reuse.id.clone()]
             }
             Self::Login(operation) => operation.events(),
+            Self::RecordAll(events) => events.iter().map(|event| event.id.clone()).collect(),
             Self::UseKeys(_)
             | Self::PurgeKeys(_)
             | Self::FindKey(_)
@@ -225,6 +227,20 @@ impl Operation {
             Self::Record(event) => {
                 s.audit.record(event.clone()).await.unwrap();
                 Answer::new(Outcome::Done, true, event, None)
+            }
+            Self::RecordAll(events) => {
+                s.audit.record_all(events.clone()).await.unwrap();
+                let mut recorded: Vec<AuditEvent> = Vec::new();
+                for event in events {
+                    if recorded.iter().all(|other| other.id != event.id) {
+                        recorded.push(event.clone());
+                    }
+                }
+                Answer {
+                    outcome: Outcome::Done,
+                    events: recorded,
+                    change: None,
+                }
             }
         }
     }

@@ -149,7 +149,7 @@ impl Walk {
     fn operation(&self) -> Operation {
         let tenant = self.any_tenant();
         let event = self.event(&tenant);
-        match self.f.below(65) {
+        match self.f.below(66) {
             0..4 => Operation::InsertKey(self.key(&tenant), event),
             4..7 => {
                 let its_tenant = self.seldom_another(&self.tenants, &tenant);
@@ -207,9 +207,21 @@ impl Walk {
                 let subject = self.pick(&self.subjects);
                 Operation::ChangeSubject(tenant, subject, self.pick(&how), keep, self.time(), event)
             }
-            41.. => Operation::Login(self.login_operation()),
+            41 => Operation::RecordAll(self.batch(event)),
+            42.. => Operation::Login(self.login_operation()),
             _ => Operation::Record(event),
         }
+    }
+
+    /// None to four events of either tenant. One may be there twice, the second time changed.
+    fn batch(&self, first: AuditEvent) -> Vec<AuditEvent> {
+        let mut events = some(self.f.below(4), || self.event(&self.any_tenant()));
+        if self.one_in(2) {
+            events.insert(0, first.clone());
+            let at = self.time();
+            events.push(AuditEvent { at, ..first });
+        }
+        events
     }
 
     fn purge(&self) -> Operation {

@@ -1,9 +1,9 @@
 use async_trait::async_trait;
 use fountain_core::audit::{
-    AuditEvent, AuditPage, AuditSequence, AuditStore, EventId, RecordedEvent,
+    AuditEvent, AuditPage, AuditSequence, AuditStore, EventId, MAX_BATCH, RecordedEvent,
 };
 use fountain_core::change::{ChangeBatch, ChangeCursor, ChangeFeed, RecordedChange};
-use fountain_core::{StoreError, Tenant};
+use fountain_core::{StoreError, StoreErrorKind, Tenant};
 
 use crate::fault::{Area, Fault, to_millis};
 use crate::saboteur::Saboteur;
@@ -40,6 +40,14 @@ impl Saboteur {
     }
 }
 
+/// Another id, the same for the same one.
+fn another(id: &EventId) -> EventId {
+    let mut id = id.as_str().to_owned();
+    let first = id.remove(0);
+    id.insert(0, if first == 'x' { 'y' } else { 'x' });
+    EventId::new(id).unwrap()
+}
+
 #[async_trait]
 impl AuditStore for Saboteur {
     async fn record(&self, event: AuditEvent) -> Result<(), StoreError> {
@@ -49,10 +57,7 @@ impl AuditStore for Saboteur {
         }
         let is_new = self.notes().seen_events.insert(event.id.clone());
         if self.is(Fault::EventsAreRecordedTwice) && !is_new {
-            let mut id = event.id.as_str().to_owned();
-            let first = id.remove(0);
-            id.insert(0, if first == 'x' { 'y' } else { 'x' });
-            event.id = EventId::new(id).unwrap();
+            event.id = another(&event.id);
         }
         if self.is(Fault::EventsAreRecordedInHalves) {
             self.notes().halved_events.insert(event.id.clone());
@@ -65,6 +70,63 @@ impl AuditStore for Saboteur {
             self.notes().halved_events.remove(&event.id);
         }
         Ok(())
+    }
+
+    async fn record_all(&self, events: Vec<AuditEvent>) -> Result<(), StoreError> {
+        let mut events = events;
+        let known = self.notes().seen_events.clone();
+        let is_known = |event: &AuditEvent| known.contains(&event.id);
+        if self.is(Fault::EmptyBatchesFail) && events.is_empty()
+            || self.is(Fault::BatchesFailOnAKnownId) && events.iter().any(is_known)
+        {
+            return Err(StoreErrorKind::Conflict.into());
+        }
+        if self.is(Fault::BatchesAreOrderedByTime) {
+            events.sort_by_key(|event| event.at);
+        }
+        if self.is(Fault::BatchesGoToTheFirstTenant)
+            && let Some(tenant) = events.first().map(|event| event.tenant.clone())
+        {
+            events
+                .iter_mut()
+                .for_each(|event| event.tenant = tenant.clone());
+        }
+        if self.is(Fault::BatchesEndAtAKnownId) {
+            let end = events.iter().position(is_known).unwrap_or(events.len());
+            events.truncate(end);
+        }
+        if self.is(Fault::BatchesAreCut) {
+            events.truncate(MAX_BATCH);
+        }
+        if self.is(Fault::BatchesCheckThenAct) {
+            events.retain(|event| !is_known(event));
+            self.pause().await;
+        }
+        for event in &mut events {
+            let is_new = self.notes().seen_events.insert(event.id.clone());
+            if self.is(Fault::BatchesOverwrite) && !is_new {
+                self.notes()
+                    .overwritten
+                    .insert(event.id.clone(), event.clone());
+            }
+            if self.is(Fault::BatchesCheckThenAct) && !is_new {
+                event.id = another(&event.id);
+            }
+        }
+        if self.is(Fault::BatchesAreRecordedOneByOne) {
+            for event in events {
+                self.inner.record(event).await?;
+                self.pause().await;
+            }
+            return Ok(());
+        }
+        if self.is(Fault::BatchesKnowNoBound) {
+            for part in events.chunks(MAX_BATCH) {
+                self.inner.record_all(part.to_vec()).await?;
+            }
+            return Ok(());
+        }
+        self.inner.record_all(events).await
     }
 
     async fn page(
@@ -96,6 +158,9 @@ impl AuditStore for Saboteur {
         page.items
             .retain(|item| !notes.hidden_events.contains(&item.event.id));
         for item in &mut page.items {
+            if let Some(event) = notes.overwritten.get(&item.event.id) {
+                item.event = event.clone();
+            }
             if notes.halved_events.contains(&item.event.id) {
                 item.event.details.clear();
             }

@@ -29,6 +29,7 @@ pub(crate) struct Notes {
     pub(crate) hidden_events: HashSet<EventId>,
     pub(crate) halved_events: HashSet<EventId>,
     pub(crate) seen_events: HashSet<EventId>,
+    pub(crate) overwritten: HashMap<EventId, AuditEvent>,
     pub(crate) hidden_changes: Vec<Change>,
     pub(crate) early_changes: Vec<Change>,
     pub(crate) delivered: u64,

@@ -3,7 +3,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use async_trait::async_trait;
 
 use super::{MemoryStore, State};
-use crate::audit::{AuditEvent, AuditPage, AuditSequence, AuditStore, EventId, RecordedEvent};
+use crate::audit::{
+    AuditEvent, AuditPage, AuditSequence, AuditStore, EventId, RecordedEvent, check_batch,
+};
 use crate::change::{Change, ChangeBatch, ChangeCursor, ChangeFeed, RecordedChange};
 use crate::error::StoreError;
 use crate::identity::Tenant;
@@ -23,6 +25,10 @@ impl Log {
 
     pub(super) fn len(&self) -> usize {
         self.ids.len()
+    }
+
+    fn holds(&self, id: &EventId) -> bool {
+        self.ids.contains(id)
     }
 
     pub(super) fn record(&mut self, event: AuditEvent) {
@@ -66,6 +72,15 @@ impl AuditStore for MemoryStore {
         let mut state = self.write();
         self.room_for_events(&state, 1)?;
         state.log.record(event);
+        Ok(())
+    }
+
+    async fn record_all(&self, events: Vec<AuditEvent>) -> Result<(), StoreError> {
+        check_batch(&events)?;
+        let mut state = self.write();
+        let new = events.iter().filter(|event| !state.log.holds(&event.id));
+        self.room_for_events(&state, new.count())?;
+        events.into_iter().for_each(|event| state.log.record(event));
         Ok(())
     }
 

@@ -74,6 +74,40 @@ async fn places_are_given_in_the_order_in_which_changes_become_visible() {
     );
 }
 
+/// batches that hold the same events in other orders wait for each other crosswise. The server ends at least one of
+/// them, which may be sent again, and each event is there once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_that_meet_crosswise_all_come_to_an_end() {
+    let bench = Workbench::new().await;
+    let store = bench.open().await;
+    for _ in 0..3 {
+        let forwards: Vec<_> = (0..1000)
+            .map(|_| {
+                bench
+                    .fixtures
+                    .event(&bench.tenant, AuditAction::Authenticated)
+            })
+            .collect();
+        let before = number(&mut bench.beside().await, EVENTS).await;
+        let backwards: Vec<_> = forwards.iter().rev().cloned().collect();
+        let calls = [forwards, backwards].map(|batch| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                while let Err(error) = store.record_all(batch.clone()).await {
+                    assert!(error.is_retryable(), "{error:?}");
+                }
+            })
+        });
+        for call in calls {
+            call.await.unwrap();
+        }
+        let after = number(&mut bench.beside().await, EVENTS).await;
+        assert_eq!(after - before, 1000);
+    }
+}
+
+const EVENTS: &str = "SELECT count(*) FROM fountain.audit";
+
 #[tokio::test]
 async fn the_sequence_has_no_holes_and_is_never_used_again() {
     let bench = Workbench::new().await;

@@ -135,6 +135,11 @@ async fn use_everything(store: &PostgresStore, fixtures: &Fixtures) {
         .record(event(AuditAction::Authenticated))
         .await
         .unwrap();
+    let batch = vec![
+        event(AuditAction::Authenticated),
+        event(AuditAction::Authorized),
+    ];
+    store.record_all(batch).await.unwrap();
     assert!(
         !AuditStore::page(store, &tenant, None, 100)
             .await

@@ -47,6 +47,26 @@ async fn a_feed_that_was_emptied_or_set_back_is_a_gap() {
     assert_eq!(store.head().await.unwrap(), ChangeCursor(6));
 }
 
+/// The last of a batch cannot be written: the others are not there either, and use up no place.
+#[tokio::test]
+async fn a_batch_that_fails_half_way_leaves_nothing() {
+    let bench = Workbench::new();
+    let store = bench.open().await;
+    let event = || {
+        let fixtures = &bench.fixtures;
+        fixtures.event(&bench.tenant, AuditAction::Authenticated)
+    };
+    let (first, mut broken) = (event(), event());
+    broken.request_id = Some("too long".repeat(100));
+    let batch = vec![first.clone(), event(), broken];
+    store.record_all(batch).await.unwrap_err();
+    store.record_all(vec![first.clone()]).await.unwrap();
+    let page = AuditStore::page(&store, &bench.tenant, None, 10).await;
+    let items = page.unwrap().items;
+    assert_eq!((items.len(), items[0].sequence.0), (1, 1));
+    assert_eq!(items[0].event, first);
+}
+
 #[tokio::test]
 async fn the_sequence_has_no_holes_and_is_never_used_again() {
     let bench = Workbench::new();
