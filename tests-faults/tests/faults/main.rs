@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod apart;
+mod bell;
 mod cancelled;
 mod clocks;
 mod configured;
