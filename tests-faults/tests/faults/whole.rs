@@ -21,6 +21,8 @@ use crate::world::{
     Node, RECOVERY, World, accepts, issue, number, options, pool, revoke, run, timed,
 };
 
+mod login;
+
 type Step = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
 
 /// Every change that a store can be asked for, on records that are stored by now, ready to be made.
@@ -195,10 +197,16 @@ async fn changes(store: &PostgresStore, fixtures: &Fixtures) -> Vec<(&'static st
     ));
     let refused = event(AuditAction::TokenRevoked);
     step!("record an event", |of| of.record(refused));
+    let batch = vec![
+        event(AuditAction::Authenticated),
+        event(AuditAction::Authorized),
+    ];
+    step!("record events", |of| of.record_all(batch));
+    steps.extend(login::changes(store, fixtures).await);
     steps
 }
 
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 17] = [
     "api_keys",
     "key_rings",
     "signing_keys",
@@ -208,6 +216,12 @@ const TABLES: [&str; 11] = [
     "subjects",
     "subject_roles",
     "kept_roles",
+    "lockouts",
+    "budgets",
+    "credentials",
+    "factors",
+    "recovery_codes",
+    "challenges",
     "audit",
     "changes",
 ];
