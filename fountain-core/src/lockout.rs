@@ -40,12 +40,14 @@
 
 mod builder;
 mod device;
+mod issue;
 mod rules;
 mod service;
 mod store;
 
 pub use builder::LockoutBuilder;
 pub use device::KnownDevice;
+pub(crate) use issue::IssueLimit;
 pub use rules::{LockoutRules, LockoutState};
 pub use service::{AttemptKind, CountedAttempt, Lockout, Whose};
 pub use store::{

@@ -87,6 +87,15 @@ metrics! {
     /// Locks that began.
     LOCKS = "fountain_locks_total", Counter, ["kind"],
         "Locks that began with the last attempt allowed; one that turned out right ended its own at once";
+    /// Answers to questions for a second factor.
+    SECOND_FACTORS = "fountain_second_factors_total", Counter, ["outcome"],
+        "Codes and recovery codes that were shown as a second factor or to confirm one, by outcome: accepted, or the reason of the refusal";
+    /// Codes handed to the carrier.
+    CODES_DELIVERED = "fountain_codes_delivered_total", Counter, ["outcome"],
+        "Codes to be sent: delivered, limited (a budget was used up), or why the carrier did not, or not surely, take them";
+    /// Notices handed to the carrier.
+    NOTICES_DELIVERED = "fountain_notices_delivered_total", Counter, ["outcome"],
+        "Notices to subjects of what was done to their second factors: delivered, no_address, failed (before the carrier was asked), limited, or why the carrier did not, or not surely, take them";
     /// Requests refused by the tower layers.
     REQUESTS_REFUSED = "fountain_requests_refused_total", Counter, ["reason"],
         "Requests that a layer refused, by reason";

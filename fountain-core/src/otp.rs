@@ -42,6 +42,7 @@ mod hotp;
 #[cfg(feature = "qr")]
 mod qr;
 mod recovery;
+mod second_factor;
 mod secret;
 mod store;
 mod totp;
@@ -59,6 +60,10 @@ pub use hotp::{Hotp, HotpOutcome, LookAhead};
 #[cfg(feature = "qr")]
 pub use qr::QrCode;
 pub use recovery::RecoveryCode;
+pub use second_factor::{
+    AuthenticatorRules, EnrolledFactor, Enrolment, FactorMethod, IssueRules, IssuedChallenge,
+    NewChallenge, SecondFactor, SecondFactorAnswer, SecondFactorBuilder, SentCode,
+};
 pub use secret::OtpSecret;
 pub use store::{
     ChallengeOutcome, ChallengePurpose, ChallengeRecord, ChallengeStore, FactorId, FactorOutcome,

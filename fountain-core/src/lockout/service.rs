@@ -361,7 +361,7 @@ impl Lockout {
         LockoutKey::new(digest)
     }
 
-    /// A digest of all of this, each part with its length before it, so that no two lists of parts are written alike.
+    /// A digest of all of this.
     pub(super) fn keyed(
         &self,
         label: &str,
@@ -374,8 +374,13 @@ impl Lockout {
             Whose::Unknown(name) => ["name", name.as_str()],
         };
         let parts = [label, tenant.as_str()].into_iter().chain(whose);
+        self.digest(parts.chain(more.iter().copied()))
+    }
+
+    /// A digest of all of this, each part with its length before it, so that no two lists of parts are written alike.
+    pub(super) fn digest<'a>(&self, parts: impl IntoIterator<Item = &'a str>) -> Digest {
         let mut text = b"fountain lockout 1".to_vec();
-        for part in parts.chain(more.iter().copied()) {
+        for part in parts {
             text.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             text.extend_from_slice(part.as_bytes());
         }

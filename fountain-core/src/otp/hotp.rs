@@ -52,6 +52,12 @@ impl LookAhead {
         }
         Ok(Self(codes))
     }
+
+    /// How many.
+    #[must_use]
+    pub const fn codes(self) -> u8 {
+        self.0
+    }
 }
 
 impl Default for LookAhead {

@@ -312,7 +312,7 @@ pub(super) fn write(
     Ok(Secret::from(String::clone(&text)))
 }
 
-fn is_issuer(text: &str) -> bool {
+pub(super) fn is_issuer(text: &str) -> bool {
     is_line(text, 1, MAX_ISSUER) && !text.contains(':')
 }
 
