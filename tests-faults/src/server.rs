@@ -34,6 +34,8 @@ pub enum ServerKind {
     Postgres,
     /// Redis.
     Redis,
+    /// A Sentinel, which watches over a Redis.
+    Sentinel,
 }
 
 /// A real server on a free loopback port, with data of its own. Gone, with its data, when dropped.
@@ -66,6 +68,66 @@ impl Server {
     pub async fn redis(settings: &[&str]) -> Self {
         let programs = redis::programs().expect(MISSING_REDIS);
         Self::started(ServerKind::Redis, programs, settings).await
+    }
+
+    /// A Redis that follows this one, and has this one's password.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn replica(&self) -> Self {
+        assert_eq!(self.kind, ServerKind::Redis, "only Redis has one");
+        let settings = vec![
+            format!("replicaof 127.0.0.1 {}", self.port),
+            format!("masterauth {}", self.secret),
+        ];
+        let programs = self.programs.clone();
+        let replica = Self::empty(self.kind, programs, settings, self.secret.clone());
+        replica.fill();
+        replica.up().await
+    }
+
+    /// A Sentinel that watches over this Redis and its replicas under the name `fountain`, and puts a replica in its place
+    /// half a second after it is gone. It has this one's password.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn sentinel(&self) -> Self {
+        assert_eq!(self.kind, ServerKind::Redis, "only Redis has one");
+        let settings = vec![
+            format!("sentinel monitor fountain 127.0.0.1 {} 1", self.port),
+            format!("sentinel auth-pass fountain {}", self.secret),
+            "sentinel down-after-milliseconds fountain 500".to_owned(),
+            "sentinel failover-timeout fountain 3000".to_owned(),
+        ];
+        let (kind, programs) = (ServerKind::Sentinel, self.programs.clone());
+        let sentinel = Self::empty(kind, programs, settings, self.secret.clone());
+        sentinel.fill();
+        sentinel.up().await
+    }
+
+    /// A Redis cluster of three primaries, each with one replica: six servers with one password. Who fails is replaced about
+    /// two seconds later.
+    ///
+    /// # Panics
+    /// When it is not installed, or does not start.
+    pub async fn redis_cluster() -> Vec<Self> {
+        let programs = redis::programs().expect(MISSING_REDIS);
+        let secret = random_hex();
+        let mut nodes = Vec::new();
+        for _ in 0..6 {
+            let settings = vec![
+                "cluster-enabled yes".to_owned(),
+                "cluster-node-timeout 1000".to_owned(),
+                "repl-diskless-sync-delay 0".to_owned(),
+                format!("masterauth {secret}"),
+            ];
+            let (kind, programs) = (ServerKind::Redis, programs.clone());
+            let node = Self::empty(kind, programs, settings, secret.clone());
+            node.fill();
+            nodes.push(node.up().await);
+        }
+        redis::join(&nodes);
+        nodes
     }
 
     /// A read-only PostgreSQL that follows this one, `delay` late.
@@ -122,7 +184,7 @@ impl Server {
     fn fill(&self) {
         match self.kind {
             ServerKind::Postgres => postgres::initialise(self),
-            ServerKind::Redis => redis::initialise(self),
+            ServerKind::Redis | ServerKind::Sentinel => redis::initialise(self),
         }
     }
 
@@ -162,7 +224,7 @@ impl Server {
             .expect("the log can be opened");
         let mut command = match self.kind {
             ServerKind::Postgres => postgres::command(self),
-            ServerKind::Redis => redis::command(self),
+            ServerKind::Redis | ServerKind::Sentinel => redis::command(self),
         };
         command
             .stdin(Stdio::null())
@@ -191,7 +253,7 @@ impl Server {
     async fn answers(&self) -> bool {
         match self.kind {
             ServerKind::Postgres => postgres::answers(self),
-            ServerKind::Redis => redis::answers(self).await,
+            ServerKind::Redis | ServerKind::Sentinel => redis::answers(self).await,
         }
     }
 
@@ -318,7 +380,9 @@ impl Server {
         let secret = &self.secret;
         match self.kind {
             ServerKind::Postgres => format!("postgres://fountain:{secret}@{address}/fountain"),
-            ServerKind::Redis => format!("redis://default:{secret}@{address}/0"),
+            ServerKind::Redis | ServerKind::Sentinel => {
+                format!("redis://default:{secret}@{address}/0")
+            }
         }
     }
 

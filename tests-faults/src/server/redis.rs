@@ -7,7 +7,7 @@ use std::process::Command;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::{Server, on_the_path, write_private};
+use super::{Server, ServerKind, on_the_path, run, write_private};
 
 pub(super) fn programs() -> Option<PathBuf> {
     on_the_path("redis-server")
@@ -20,11 +20,14 @@ pub(super) fn initialise(server: &Server) {
 pub(super) fn command(server: &Server) -> Command {
     let configuration = server.folder.path().join("redis.conf");
     let mut text = format!(
-        "port {}\nbind 127.0.0.1\ndir {}\nrequirepass {}\nsave \"\"\nappendonly no\nmaxmemory-policy noeviction\n",
+        "port {}\nbind 127.0.0.1\ndir {}\nrequirepass {}\n",
         server.port,
         server.data().display(),
         server.secret,
     );
+    if server.kind == ServerKind::Redis {
+        text.push_str("save \"\"\nappendonly no\nmaxmemory-policy noeviction\n");
+    }
     for setting in &server.settings {
         text.push_str(setting);
         text.push('\n');
@@ -32,7 +35,22 @@ pub(super) fn command(server: &Server) -> Command {
     write_private(&configuration, &text);
     let mut command = Command::new(server.programs.join("redis-server"));
     command.arg(configuration).current_dir(server.data());
+    if server.kind == ServerKind::Sentinel {
+        command.arg("--sentinel");
+    }
     command
+}
+
+/// Makes a cluster of six servers, half of them replicas.
+pub(super) fn join(nodes: &[Server]) {
+    let Some(first) = nodes.first() else { return };
+    let mut command = Command::new(first.programs.join("redis-cli"));
+    command
+        .env("REDISCLI_AUTH", &first.secret)
+        .args(["--cluster", "create"])
+        .args(nodes.iter().map(|node| node.address().to_string()))
+        .args(["--cluster-replicas", "1", "--cluster-yes"]);
+    run(&mut command);
 }
 
 /// One that still loads its data does not answer yet.

@@ -8,6 +8,7 @@ mod cancelled;
 mod clocks;
 mod configured;
 mod descriptors;
+mod fail_over;
 mod outage;
 mod outcome;
 mod redis;
