@@ -61,6 +61,19 @@ impl Server {
         Self::started(ServerKind::Postgres, programs, settings).await
     }
 
+    /// As [`postgres`](Self::postgres), speaking TLS with this certificate and its private key, both as PEM.
+    ///
+    /// # Panics
+    /// When it is not installed, or does not start.
+    pub async fn postgres_with_certificate(certificate: &str, key: &str) -> Self {
+        let programs = postgres::programs().expect(MISSING_POSTGRES);
+        let settings = vec!["ssl=on".to_owned()];
+        let server = Self::empty(ServerKind::Postgres, programs, settings, random_hex());
+        server.fill();
+        postgres::certify(&server, certificate, key);
+        server.up().await
+    }
+
     /// A Redis that answers, with a password. It keeps nothing, unless `settings`, lines of its configuration, say otherwise.
     ///
     /// # Panics

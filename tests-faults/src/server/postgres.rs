@@ -80,6 +80,13 @@ pub(super) fn initialise(server: &Server) {
     assert!(single.wait().is_ok_and(|status| status.success()));
 }
 
+/// Where PostgreSQL looks for them by itself.
+pub(super) fn certify(server: &Server, certificate: &str, key: &str) {
+    write_private(&server.data().join("server.crt"), certificate);
+    write_private(&server.data().join("server.key"), key);
+    give_away(server.folder.path());
+}
+
 /// The data of a running server, for a standby of it.
 pub(super) fn copy(primary: &Server, standby: &Server, follows: bool) {
     give_away(standby.folder.path());

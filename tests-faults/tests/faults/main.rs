@@ -13,6 +13,7 @@ mod outage;
 mod outcome;
 mod redis;
 mod remembered;
+mod secured;
 mod standby;
 mod stored;
 mod transactions;
