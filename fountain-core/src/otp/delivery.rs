@@ -267,6 +267,12 @@ impl DeliveryError {
     }
 }
 
+impl From<DeliveryErrorKind> for DeliveryError {
+    fn from(kind: DeliveryErrorKind) -> Self {
+        Self::new(kind)
+    }
+}
+
 /// Carries codes and notices to people.
 ///
 /// # Contract

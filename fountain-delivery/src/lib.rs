@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+
+mod check;
+mod console;
+pub mod danger;
+#[cfg(feature = "webhook")]
+mod http;
+mod routed;
+#[cfg(feature = "webhook")]
+pub mod webhook;
+mod wording;
+
+pub use routed::{Routed, RoutedBuilder};
+#[cfg(feature = "webhook")]
+pub use webhook::{Webhook, WebhookBuilder};
+pub use wording::{EmailText, English, Wording};
