@@ -120,6 +120,8 @@ actions! {
     Locked = "lockout.locked",
     /// What was counted was cleared, and a lock ended with it: by an attempt that was right, or by an administrator.
     LockCleared = "lockout.cleared",
+    /// A code or a notice was counted against the budgets of what may be sent, before it is.
+    BudgetTaken = "lockout.budget_taken",
     /// A request was authenticated, or refused.
     Authenticated = "request.authenticated",
     /// A request was permitted, or refused.

@@ -51,11 +51,10 @@ impl Lockout {
             now,
             tenant.clone(),
             Actor::Anonymous,
-            AuditAction::CodeIssued,
+            AuditAction::BudgetTaken,
         )?
         .target("subject", subject)
-        .detail("what", what)
-        .detail("step", "budget");
+        .detail("what", what);
         let taken = self.0.store.take(tenant, &budgets, now, event).await?;
         Ok(match taken {
             BudgetOutcome::Taken => None,

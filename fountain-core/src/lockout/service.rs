@@ -211,14 +211,11 @@ impl Lockout {
         subject: &Subject,
         authenticator: &str,
     ) -> Result<Option<CountedAttempt>, Error> {
-        let key = self.keyed(
+        let key = (
+            self.authenticator_key(tenant, subject, authenticator),
             "authenticator",
-            tenant,
-            Whose::Subject(subject),
-            &[authenticator],
         );
         let target = ("authenticator", authenticator.to_owned());
-        let key = (LockoutKey::new(key), "authenticator");
         self.count(tenant, key, target, self.0.rules.authenticator)
             .await
     }
@@ -291,6 +288,33 @@ impl Lockout {
             .target("subject", subject)
             .detail("why", "unlocked");
         Ok(self.0.store.clear(tenant, &keys, event).await?)
+    }
+
+    /// Forgets what was counted for an authenticator that is no more, and whose id nothing ever has again.
+    pub(crate) async fn forget_authenticator(
+        &self,
+        who: Actor,
+        tenant: &Tenant,
+        subject: &Subject,
+        authenticator: &str,
+    ) -> Result<(), Error> {
+        let key = self.authenticator_key(tenant, subject, authenticator);
+        let event = self
+            .event(tenant, who, AuditAction::LockCleared)?
+            .target("authenticator", authenticator)
+            .detail("why", "the authenticator was removed");
+        self.0.store.clear(tenant, &[key], event).await?;
+        Ok(())
+    }
+
+    fn authenticator_key(
+        &self,
+        tenant: &Tenant,
+        subject: &Subject,
+        authenticator: &str,
+    ) -> LockoutKey {
+        let whose = Whose::Subject(subject);
+        LockoutKey::new(self.keyed("authenticator", tenant, whose, &[authenticator]))
     }
 
     async fn count(

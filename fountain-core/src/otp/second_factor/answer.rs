@@ -193,7 +193,7 @@ impl SecondFactor {
             self.0.lockout.succeeded(attempt, who).await?;
         }
         if let Some(left) = shown.left {
-            self.notify(tenant, subject, Notice::RecoveryCodeUsed { left })
+            self.notify_now(tenant, subject, Notice::RecoveryCodeUsed { left })
                 .await;
         }
         let kind = shown.kind;

@@ -6,6 +6,7 @@ use crate::audit::AuditAction;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Reason, Rejection, RejectionKind};
 use crate::identity::{Actor, Tenant};
+use crate::lockout::KnownDevice;
 use crate::metrics::{Labelled, Metric};
 use crate::otp::{
     ChallengeId, ChallengePurpose, ChallengeRecord, Channel, DeliveredCode, DeliveryAddress,
@@ -48,12 +49,13 @@ impl SecondFactor {
         challenge: &ChallengeId,
         purpose: &ChallengePurpose,
         channel: Channel,
+        device: Option<&KnownDevice>,
     ) -> Result<SentCode, Error> {
         let asked = self.asked(tenant, challenge).await?;
         if asked.purpose != *purpose {
             return Err(refused(Reason::ChallengeUnknown));
         }
-        self.unlocked(tenant, &asked.subject, None).await?;
+        self.unlocked(tenant, &asked.subject, device).await?;
         if asked.consumed_at.is_some() || self.0.clock.now() >= asked.expires_at {
             return Err(refused(Reason::ChallengeEnded));
         }

@@ -14,7 +14,7 @@ use crate::otp::{
 use crate::secret::Digest;
 
 impl SecondFactor {
-    /// Binds an authenticator by one good code, which counts as used. Its owner is told.
+    /// Binds an authenticator by one good code, which counts as used. Its owner is told, at the addresses confirmed before.
     ///
     /// The code is an attempt like any other: counted for the subject and for the authenticator before it is looked at.
     ///
@@ -34,8 +34,8 @@ impl SecondFactor {
         code: &str,
     ) -> Result<(), Error> {
         let confirmed = self.confirmed(tenant, subject, factor, code).await;
-        self.0.metrics.note(confirmed)?;
-        self.notify(tenant, subject, Notice::FactorConfirmed).await;
+        let before = self.0.metrics.note(confirmed)?;
+        self.notify(&before, Notice::FactorConfirmed).await;
         Ok(())
     }
 
@@ -45,7 +45,7 @@ impl SecondFactor {
         subject: &Subject,
         factor: &FactorId,
         code: &str,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<FactorRecord>, Error> {
         self.unlocked(tenant, subject, None).await?;
         let counted = self.attempt_to_confirm(tenant, subject).await?;
         let record = self.pending(tenant, subject, factor).await?;
@@ -59,7 +59,7 @@ impl SecondFactor {
             return Err(refused(Reason::FactorDisabled));
         };
         let sealed = self.open(&record).await?;
-        self.may_confirm(&record, &sealed).await?;
+        let before = self.may_confirm(&record, &sealed).await?;
         match judge(&sealed.content, &record, code, self.0.clock.now()) {
             Ok(mark) => self.bind(&record, mark).await?,
             Err(reason) => {
@@ -67,7 +67,8 @@ impl SecondFactor {
                 return Err(refused(reason));
             }
         }
-        self.right(subject, [attempt, counted]).await
+        self.right(subject, [attempt, counted]).await?;
+        Ok(before)
     }
 
     /// Asks for the code that confirms an address: send it with [`send_code`](Self::send_code), by the purpose
@@ -106,7 +107,7 @@ impl SecondFactor {
         self.issue(new, vec![method]).await
     }
 
-    /// Binds an address by the code that was sent there. Its owner is told, there or at the address confirmed last.
+    /// Binds an address by the code that was sent there. Its owner is told, at the addresses confirmed before.
     ///
     /// # Errors
     /// As [`answer`](Self::answer) when the challenge or the code is not good, and as [`confirm`](Self::confirm).
@@ -121,8 +122,8 @@ impl SecondFactor {
         code: &str,
     ) -> Result<(), Error> {
         let confirmed = self.address_confirmed(tenant, subject, challenge, code);
-        self.0.metrics.note(confirmed.await)?;
-        self.notify(tenant, subject, Notice::FactorConfirmed).await;
+        let before = self.0.metrics.note(confirmed.await)?;
+        self.notify(&before, Notice::FactorConfirmed).await;
         Ok(())
     }
 
@@ -132,7 +133,7 @@ impl SecondFactor {
         subject: &Subject,
         challenge: &ChallengeId,
         code: &str,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<FactorRecord>, Error> {
         let asked = self.asked(tenant, challenge).await?;
         self.unlocked(tenant, &asked.subject, None).await?;
         let asked = self.count_answer(&asked).await?;
@@ -147,12 +148,13 @@ impl SecondFactor {
             .ok_or_else(|| refused(Reason::ChallengeUnknown))?;
         let record = self.pending(tenant, subject, &factor).await?;
         let sealed = self.open(&record).await?;
-        self.may_confirm(&record, &sealed).await?;
+        let before = self.may_confirm(&record, &sealed).await?;
         self.consume(&asked, record.kind.as_str(), shown.code.as_ref())
             .await?;
         self.bind(&record, 0).await?;
         self.right(subject, shown.attempts.into_iter().chain([counted]))
-            .await
+            .await?;
+        Ok(before)
     }
 
     /// Brings back a token whose button was pressed more often than is looked ahead, by two of its codes one after the other.
@@ -258,14 +260,15 @@ impl SecondFactor {
     }
 
     /// Who began this before there was any second factor has shown none: once there is one, it is to be shown first. Else whoever had
-    /// a session for a moment could bind a factor of its own long after.
-    async fn may_confirm(&self, record: &FactorRecord, sealed: &Sealed) -> Result<(), Error> {
-        if sealed.is_proven {
-            return Ok(());
-        }
+    /// a session for a moment could bind a factor of its own long after. Gives the factors as they stand before.
+    async fn may_confirm(
+        &self,
+        record: &FactorRecord,
+        sealed: &Sealed,
+    ) -> Result<Vec<FactorRecord>, Error> {
         let (tenant, subject) = (&record.tenant, &record.subject);
         let records = self.0.factors.list(tenant, subject).await?;
-        if records.iter().any(is_second) {
+        if !sealed.is_proven && records.iter().any(is_second) {
             let change = Change {
                 tenant,
                 subject,
@@ -274,7 +277,7 @@ impl SecondFactor {
             };
             return Err(change.needs_step_up(Reason::GrantMissing));
         }
-        Ok(())
+        Ok(records)
     }
 
     async fn bind(&self, record: &FactorRecord, mark: u64) -> Result<(), Error> {

@@ -157,7 +157,7 @@ impl SecondFactor {
     /// `Corrupt`, `Entropy`.
     ///
     /// # Cancel safety
-    /// When dropped, the recovery codes may be gone and the factor may be; it is not removed in part.
+    /// When dropped, the recovery codes may be gone, and the factor with them or not; call it again.
     pub async fn remove(
         &self,
         by: impl Into<Authority<'_>>,
@@ -192,7 +192,6 @@ impl SecondFactor {
                 .replace_recovery_codes(tenant, subject, &[], event)
                 .await?;
         }
-        // Looked up before: a mailbox that is removed still hears of it.
         let event = self.about_factor(record, by.actor(), AuditAction::FactorRemoved)?;
         if !self
             .0
@@ -202,8 +201,17 @@ impl SecondFactor {
         {
             return Err(Error::new(ErrorKind::NotFound));
         }
+        let forgotten =
+            self.0
+                .lockout
+                .forget_authenticator(by.actor(), tenant, subject, factor.as_str());
+        if let Err(error) = forgotten.await {
+            // It counts for nothing any more, and is only garbage.
+            tracing::warn!(error = %error, "what was counted for a factor that was removed is still stored");
+        }
         if record.confirmed_at.is_some() {
-            self.notify(tenant, subject, Notice::FactorRemoved).await;
+            // A mailbox that was removed hears of it.
+            self.notify(&records, Notice::FactorRemoved).await;
         }
         Ok(())
     }

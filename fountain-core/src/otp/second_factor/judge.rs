@@ -160,7 +160,8 @@ impl SecondFactor {
             .disable(tenant, subject, &record.id, now, event)
             .await?;
         if outcome == FactorOutcome::Done && record.confirmed_at.is_some() {
-            self.notify(tenant, subject, Notice::FactorDisabled).await;
+            self.notify_now(tenant, subject, Notice::FactorDisabled)
+                .await;
         }
         Ok(())
     }

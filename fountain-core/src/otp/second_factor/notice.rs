@@ -2,56 +2,71 @@ use super::{SecondFactor, channel_of, is_usable};
 use crate::error::{Error, ErrorKind};
 use crate::identity::{Subject, Tenant};
 use crate::otp::{
-    Channel, DeliveryContent, DeliveryErrorKind, DeliveryMessage, FactorRecord, Notice,
+    Channel, DeliveryContent, DeliveryErrorKind, DeliveryMessage, FactorRecord, Notice, OtpDelivery,
 };
 use crate::text::random_id;
 
 /// What became of a notice that was not simply sent.
 enum Unsent {
-    NoAddress,
     Limited,
     Failed(DeliveryErrorKind),
 }
 
 impl SecondFactor {
-    /// Tells a subject of what was done: at its confirmed mailbox, and else at its confirmed phone. As well as can be: the
-    /// act is done, and is not undone because nobody could be told.
-    pub(super) async fn notify(&self, tenant: &Tenant, subject: &Subject, notice: Notice) {
+    /// Tells a subject of what was done: at each mailbox that was confirmed before it was, and where there is none at each
+    /// phone. So nobody keeps a person from hearing of something by adding or removing an address. As well as can be: the act is
+    /// done, and is not undone because nobody could be told.
+    pub(super) async fn notify(&self, before: &[FactorRecord], notice: Notice) {
+        let on = |channel| {
+            before
+                .iter()
+                .filter(move |record| is_usable(record) && channel_of(record.kind) == Some(channel))
+        };
+        let has_mailbox = self.carries(Channel::Email) && on(Channel::Email).next().is_some();
+        let channel = if has_mailbox {
+            Channel::Email
+        } else {
+            Channel::Sms
+        };
         let metrics = &self.0.metrics.notices;
-        match self.told(tenant, subject, notice).await {
-            Ok(Ok(())) => metrics.delivered(),
-            Ok(Err(Unsent::NoAddress)) => metrics.no_address(),
-            Ok(Err(Unsent::Limited)) => metrics.limited(),
-            Ok(Err(Unsent::Failed(kind))) => metrics.failed(kind),
-            Err(error) => {
-                tracing::warn!(error = %error, "a notice was not sent");
-                metrics.not_sent();
+        let delivery = self.0.delivery.as_ref();
+        let Some(delivery) = delivery.filter(|delivery| delivery.carries(channel)) else {
+            return metrics.no_address();
+        };
+        if on(channel).next().is_none() {
+            metrics.no_address();
+        }
+        for record in on(channel) {
+            match self.tell(&**delivery, record, notice).await {
+                Ok(Ok(())) => metrics.delivered(),
+                Ok(Err(Unsent::Limited)) => metrics.limited(),
+                Ok(Err(Unsent::Failed(kind))) => metrics.failed(kind),
+                Err(error) => {
+                    tracing::warn!(error = %error, "a notice was not sent");
+                    metrics.not_sent();
+                }
             }
         }
     }
 
-    async fn told(
+    /// As [`notify`](Self::notify), at the addresses that are confirmed now.
+    pub(super) async fn notify_now(&self, tenant: &Tenant, subject: &Subject, notice: Notice) {
+        match self.0.factors.list(tenant, subject).await {
+            Ok(records) => self.notify(&records, notice).await,
+            Err(error) => {
+                tracing::warn!(error = %error, "a notice was not sent");
+                self.0.metrics.notices.not_sent();
+            }
+        }
+    }
+
+    async fn tell(
         &self,
-        tenant: &Tenant,
-        subject: &Subject,
+        delivery: &dyn OtpDelivery,
+        record: &FactorRecord,
         notice: Notice,
     ) -> Result<Result<(), Unsent>, Error> {
-        let Some(delivery) = &self.0.delivery else {
-            return Ok(Err(Unsent::NoAddress));
-        };
-        let records = self.0.factors.list(tenant, subject).await?;
-        let on = |channel| {
-            let is_on_channel = |record: &&FactorRecord| {
-                is_usable(record) && channel_of(record.kind) == Some(channel)
-            };
-            let found = records.iter().filter(is_on_channel);
-            found
-                .max_by_key(|record| record.confirmed_at)
-                .filter(|_| delivery.carries(channel))
-        };
-        let Some(record) = on(Channel::Email).or_else(|| on(Channel::Sms)) else {
-            return Ok(Err(Unsent::NoAddress));
-        };
+        let (tenant, subject) = (&record.tenant, &record.subject);
         let content = self.open(record).await?;
         let to = content
             .address()

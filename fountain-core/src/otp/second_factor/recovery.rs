@@ -52,7 +52,7 @@ impl SecondFactor {
             .factors
             .replace_recovery_codes(tenant, subject, &digests, event)
             .await?;
-        self.notify(tenant, subject, Notice::RecoveryCodesReplaced)
+        self.notify_now(tenant, subject, Notice::RecoveryCodesReplaced)
             .await;
         Ok(codes)
     }

@@ -11,8 +11,8 @@ use crate::error::{ErrorKind, RejectionKind};
 use crate::lockout::LockoutBuilder;
 use crate::memory::MemoryStore;
 use crate::otp::{
-    ChallengePurpose, DeliveryContent, DeliveryError, DeliveryErrorKind,
-    DeliveryMessage, DeliveryReceipt, Notice, OtpSecret, Totp, VerifiedFactor,
+    ChallengePurpose, DeliveryContent, DeliveryError, DeliveryErrorKind, DeliveryMessage,
+    DeliveryReceipt, Notice, OtpSecret, Totp, VerifiedFactor,
 };
 use crate::seal::{KekId, LocalKeys};
 use crate::secret::{Digest, Secret};
