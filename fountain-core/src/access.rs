@@ -21,6 +21,8 @@ pub use catalog::{RoleCatalog, RoleCatalogBuilder};
 pub use requirement::{CompiledRequirement, CredentialKind, Require, Requirement};
 pub use role::{Permission, Role};
 pub use scope_text::parse_scope_text;
+#[cfg(test)]
+pub(crate) use step_up::MULTI_FACTOR;
 pub use step_up::{StepUpAction, SteppedUp};
 pub use store::{SubjectChangeOutcome, SubjectRecord, SubjectStore};
 pub use subjects::{Subjects, SubjectsBuilder};

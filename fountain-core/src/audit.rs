@@ -114,6 +114,10 @@ actions! {
     CodeIssued = "code.issued",
     /// A challenge was answered.
     ChallengeAnswered = "challenge.answered",
+    /// A grant for one act was issued to a subject that had shown a second factor for it.
+    StepUpGranted = "step_up.granted",
+    /// A grant was spent on its act.
+    StepUpRedeemed = "step_up.redeemed",
     /// An attempt at a password, a code or a recovery code was counted, before it was judged.
     AttemptCounted = "lockout.attempt_counted",
     /// A lock began, with the last attempt that was allowed.

@@ -96,6 +96,12 @@ metrics! {
     /// Notices handed to the carrier.
     NOTICES_DELIVERED = "fountain_notices_delivered_total", Counter, ["outcome"],
         "Notices to subjects of what was done to their second factors: delivered, no_address, failed (before the carrier was asked), limited, or why the carrier did not, or not surely, take them";
+    /// Grants by step-up that were asked for.
+    STEP_UP_GRANTS = "fountain_step_up_grants_total", Counter, ["outcome"],
+        "Grants for one act that were asked for with a second factor shown, by outcome: accepted, or the reason of the refusal";
+    /// Acts that need a grant by step-up.
+    STEP_UPS = "fountain_step_ups_total", Counter, ["outcome"],
+        "Acts that need a grant, by outcome: accepted (a grant was spent on it), or the reason of the refusal";
     /// Requests refused by the tower layers.
     REQUESTS_REFUSED = "fountain_requests_refused_total", Counter, ["reason"],
         "Requests that a layer refused, by reason";

@@ -11,6 +11,8 @@
 //! | [`DeliveredCode`] | a phone or a mailbox | six digits that were sent there |
 //! | [`RecoveryCode`] | a sheet of paper | 26 characters, each code once |
 //!
+//! [`StepUp`] turns a factor that was just shown into a grant for one act, and the grant into the proof that it may be done.
+//!
 //! ```
 //! use std::time::Duration;
 //! use fountain_core::otp::{OtpSecret, Totp, TotpOutcome, assess, FactorKind, ShownFactor};
@@ -44,6 +46,7 @@ mod qr;
 mod recovery;
 mod second_factor;
 mod secret;
+mod step_up;
 mod store;
 mod totp;
 mod uri;
@@ -65,6 +68,7 @@ pub use second_factor::{
     NewChallenge, SecondFactor, SecondFactorAnswer, SecondFactorBuilder, SentCode,
 };
 pub use secret::OtpSecret;
+pub use step_up::{IssuedGrant, StepUp, StepUpBuilder};
 pub use store::{
     ChallengeOutcome, ChallengePurpose, ChallengeRecord, ChallengeStore, FactorId, FactorOutcome,
     FactorRecord, FactorStore, PendingCode,

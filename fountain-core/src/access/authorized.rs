@@ -6,7 +6,9 @@ use crate::identity::Principal;
 
 /// Proof that a principal met the requirement `R` (L-05).
 ///
-/// Only [`RoleCatalog::authorize`](super::RoleCatalog::authorize) makes one. A function that takes it cannot be
+/// Only [`RoleCatalog::authorize`](super::RoleCatalog::authorize) makes one, and for a requirement with a step-up
+/// [`StepUp::authorize`](crate::otp::StepUp::authorize), or
+/// [`RoleCatalog::authorize_stepped_up`](super::RoleCatalog::authorize_stepped_up). A function that takes it cannot be
 /// called by code that forgot the check:
 ///
 /// ```
@@ -64,18 +66,55 @@ use crate::identity::Principal;
 /// #     fn requirement() -> Requirement { Requirement::permission("keys:rotate") }
 /// # }
 /// fn forge(principal: Principal) -> Authorized<RotateKeys> {
-///     Authorized { principal, requirement: PhantomData }
+///     Authorized { principal, resource: None, requirement: PhantomData }
+/// }
+/// ```
+///
+/// Where the requirement names an act, the witness takes the proof that a grant was spent on it, and uses that up:
+///
+/// ```compile_fail,E0382
+/// # use fountain_core::{Principal, Rejection, Timestamp};
+/// # use fountain_core::access::{Authorized, Require, Requirement, RoleCatalog, SteppedUp};
+/// # struct RotateKeys;
+/// # impl Require for RotateKeys {
+/// #     fn requirement() -> Requirement { Requirement::permission("keys:rotate").step_up("keys:rotate") }
+/// # }
+/// fn twice(
+///     catalog: &RoleCatalog,
+///     by: &Principal,
+///     proof: SteppedUp,
+///     now: Timestamp,
+/// ) -> Result<[Authorized<RotateKeys>; 2], Rejection> {
+///     Ok([
+///         catalog.authorize_stepped_up(by.clone(), proof, Some("key-1"), now)?,
+///         catalog.authorize_stepped_up(by.clone(), proof, Some("key-1"), now)?,
+///     ])
+/// }
+/// ```
+///
+/// ```compile_fail,E0308
+/// # use fountain_core::{Principal, Rejection, Timestamp};
+/// # use fountain_core::access::{Authorized, Require, Requirement, RoleCatalog};
+/// # struct RotateKeys;
+/// # impl Require for RotateKeys {
+/// #     fn requirement() -> Requirement { Requirement::permission("keys:rotate").step_up("keys:rotate") }
+/// # }
+/// fn without(catalog: &RoleCatalog, by: Principal, now: Timestamp) -> Result<Authorized<RotateKeys>, Rejection> {
+///     let no_grant = ();
+///     catalog.authorize_stepped_up(by, no_grant, Some("key-1"), now)
 /// }
 /// ```
 pub struct Authorized<R> {
     principal: Principal,
+    resource: Option<String>,
     requirement: PhantomData<fn() -> R>,
 }
 
 impl<R: Require> Authorized<R> {
-    pub(super) const fn new(principal: Principal) -> Self {
+    pub(super) const fn new(principal: Principal, resource: Option<String>) -> Self {
         Self {
             principal,
+            resource,
             requirement: PhantomData,
         }
     }
@@ -86,6 +125,16 @@ impl<R> Authorized<R> {
     #[must_use]
     pub const fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// On which resource the act may be done that the principal stepped up for; none for an act without one, and where no step-up
+    /// was asked for.
+    ///
+    /// # Security
+    /// A handler that steps up for one resource and acts on another has checked nothing: take the resource from here.
+    #[must_use]
+    pub fn resource(&self) -> Option<&str> {
+        self.resource.as_deref()
     }
 
     /// Who met the requirement, without the proof.
@@ -99,6 +148,7 @@ impl<R> Clone for Authorized<R> {
     fn clone(&self) -> Self {
         Self {
             principal: self.principal.clone(),
+            resource: self.resource.clone(),
             requirement: PhantomData,
         }
     }

@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 
 use super::requirement::{CompiledRequirement, Require, Requirement};
 use super::role::is_role_name;
-use super::{Authorized, Permission, Role};
+use super::{Authorized, Permission, Role, SteppedUp};
 use crate::clock::Timestamp;
 use crate::error::{ConfigError, ConfigErrors, Rejection};
 use crate::identity::{Grants, Principal, Scope};
@@ -200,16 +200,47 @@ impl RoleCatalog {
         let known = self.0.required.load();
         match known.get(&TypeId::of::<R>()) {
             Some(Some(requirement)) => requirement.check(&principal, now)?,
-            Some(None) => return Err(R::requirement().unmet()),
-            None => {
+            _ => {
                 drop(known);
-                let requirement = self.learn::<R>();
-                requirement
-                    .ok_or_else(|| R::requirement().unmet())?
-                    .check(&principal, now)?;
+                self.required::<R>()?.check(&principal, now)?;
             }
         }
-        Ok(Authorized::new(principal))
+        Ok(Authorized::new(principal, None))
+    }
+
+    /// As [`authorize`](Self::authorize), for a requirement that names an act, with the proof of step-up for it on this resource. The
+    /// proof is used up: one grant is for one act.
+    ///
+    /// [`StepUp::authorize`](crate::otp::StepUp::authorize) does all of it in the right order, so that no grant is spent on a refusal.
+    ///
+    /// # Errors
+    /// As [`CompiledRequirement::check_stepped_up`]. A requirement that this catalogue cannot resolve is met by nobody.
+    pub fn authorize_stepped_up<R: Require>(
+        &self,
+        principal: Principal,
+        stepped_up: SteppedUp,
+        resource: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Authorized<R>, Rejection> {
+        self.required::<R>()?
+            .check_stepped_up(&principal, &stepped_up, resource, now)?;
+        Ok(Authorized::new(principal, stepped_up.resource))
+    }
+
+    /// The requirement of the type `R`, compiled by this catalogue.
+    ///
+    /// # Errors
+    /// The refusal of everybody, when it cannot be compiled; the log says why.
+    pub fn required<R: Require>(&self) -> Result<Arc<CompiledRequirement>, Rejection> {
+        let known = self.0.required.load();
+        let compiled = match known.get(&TypeId::of::<R>()) {
+            Some(compiled) => compiled.clone(),
+            None => {
+                drop(known);
+                self.learn::<R>()
+            }
+        };
+        compiled.ok_or_else(|| R::requirement().unmet())
     }
 
     /// Compiles the requirement of a type that was not declared, and remembers what came of it.

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::Permission;
+use super::{Permission, StepUpAction, SteppedUp};
 use crate::clock::Timestamp;
 use crate::error::{ConfigError, Reason, Rejection, RejectionKind};
 use crate::identity::{Credential, Grants, Principal};
@@ -56,6 +56,7 @@ pub struct Requirement {
     credentials: Vec<CredentialKind>,
     acrs: Vec<Cow<'static, str>>,
     max_age: Option<Duration>,
+    step_ups: Vec<Cow<'static, str>>,
 }
 
 /// The kinds of [`Credential`], without their contents.
@@ -111,6 +112,7 @@ impl Requirement {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
+        self.step_ups.extend(other.step_ups);
         self
     }
 
@@ -136,6 +138,17 @@ impl Requirement {
     #[must_use]
     pub fn credential(mut self, kind: CredentialKind) -> Self {
         self.credentials.push(kind);
+        self
+    }
+
+    /// The subject must have shown a second factor for this act, just now, and spend the grant for it: see
+    /// [`StepUp`](crate::otp::StepUp) (L-06). Two different acts cannot be compiled: one grant is for one.
+    ///
+    /// No [`check`](CompiledRequirement::check) of the principal alone meets it. In a handler,
+    /// [`StepUp::authorize`](crate::otp::StepUp::authorize) does.
+    #[must_use]
+    pub fn step_up(mut self, action: impl Into<Cow<'static, str>>) -> Self {
+        self.step_ups.push(action.into());
         self
     }
 
@@ -189,6 +202,7 @@ pub struct CompiledRequirement {
     credential: Option<CredentialKind>,
     acr: Option<Cow<'static, str>>,
     max_age: Option<Duration>,
+    step_up: Option<StepUpAction>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,7 +217,7 @@ impl CompiledRequirement {
         catalog: u64,
         bit_of: impl Fn(&str) -> Option<u16>,
     ) -> Result<Self, ConfigError> {
-        Ok(Self {
+        let compiled = Self {
             catalog,
             permissions: requirement
                 .permissions
@@ -232,7 +246,31 @@ impl CompiledRequirement {
                 }
                 max_age => max_age,
             },
-        })
+            step_up: single(
+                &requirement.step_ups,
+                "step_up",
+                "a grant is for one act: ask for one only",
+            )?
+            .map(StepUpAction::new)
+            .transpose()
+            .map_err(|_| ConfigError::Invalid {
+                setting: "step_up",
+                hint: "write 1 to 64 characters of a-z, 0-9, ':', '.', '_', '-', such as keys:rotate",
+            })?,
+        };
+        if compiled.step_up.is_some() && compiled.credential == Some(CredentialKind::ApiKey) {
+            return Err(ConfigError::Invalid {
+                setting: "step_up",
+                hint: "no API key can step up: ask for an access token, or for no step-up",
+            });
+        }
+        Ok(compiled)
+    }
+
+    /// The act that it takes a grant for, if it does.
+    #[must_use]
+    pub const fn step_up(&self) -> Option<&StepUpAction> {
+        self.step_up.as_ref()
     }
 
     /// Whether `principal` meets the requirement at `now`.
@@ -241,14 +279,49 @@ impl CompiledRequirement {
     /// 1. permissions: 403 `insufficient_scope`, with the whole requirement's permissions as `scope`,
     ///    whichever of them are missing. Who may not do a thing is not asked to step up for it. Grants that another
     ///    catalogue resolved are missing all of them: its numbers mean something else.
-    /// 2. the kind of credential: 401 `invalid_token`.
+    /// 2. the kind of credential: 401 `invalid_token`. An API key cannot step up.
     /// 3. assurance: 401 `insufficient_user_authentication` (RFC 9470), when `acr` is another, when
     ///    `auth_time` is missing, older than `max_age`, or more than 300 s in the future.
+    /// 4. step-up: 401 `insufficient_user_authentication` for every requirement that names an act, since no principal shows a
+    ///    grant by itself. [`StepUp`](crate::otp::StepUp) asks a store, and this does not.
     ///
     /// # Errors
     /// The refusal.
     #[inline]
     pub fn check(&self, principal: &Principal, now: Timestamp) -> Result<(), Rejection> {
+        self.check_all_but_step_up(principal, now)?;
+        match &self.step_up {
+            None => Ok(()),
+            Some(action) => Err(action.required(None, None, Reason::GrantMissing)),
+        }
+    }
+
+    /// As [`check`](Self::check), with the proof of step-up for the act that the requirement names, on this resource.
+    ///
+    /// # Errors
+    /// The refusal, of which the grant comes last; that of a requirement without an act is the one of [`check`](Self::check).
+    pub fn check_stepped_up(
+        &self,
+        principal: &Principal,
+        stepped_up: &SteppedUp,
+        resource: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        self.check_all_but_step_up(principal, now)?;
+        match &self.step_up {
+            Some(action) if !stepped_up.is_for(principal, action, resource) => {
+                Err(action.required(resource, None, Reason::GrantInvalid))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn check_all_but_step_up(
+        &self,
+        principal: &Principal,
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
         let grants = principal.grants();
         let permitted = self.permissions.is_empty()
             || (grants.is_of(self.catalog)
@@ -256,13 +329,14 @@ impl CompiledRequirement {
         if !permitted {
             return Err(permission_missing(self.scope.clone()));
         }
-        if let Some(kind) = self.credential
-            && kind != CredentialKind::of(principal.credential())
+        let shown = CredentialKind::of(principal.credential());
+        if self.credential.is_some_and(|kind| kind != shown)
+            || (self.step_up.is_some() && shown == CredentialKind::ApiKey)
         {
             return Err(Rejection::invalid_token(Reason::CredentialKind));
         }
         if (self.acr.is_some() || self.max_age.is_some()) && !self.is_assured(principal, now) {
-            return Err(self.step_up());
+            return Err(self.too_low());
         }
         Ok(())
     }
@@ -282,7 +356,7 @@ impl CompiledRequirement {
     }
 
     #[cold]
-    fn step_up(&self) -> Rejection {
+    fn too_low(&self) -> Rejection {
         Rejection::new(
             RejectionKind::StepUpRequired {
                 acr: self.acr.clone(),

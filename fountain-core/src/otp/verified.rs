@@ -6,7 +6,14 @@ use crate::secret::Digest;
 ///
 /// Only [`SecondFactor`](super::SecondFactor) makes one, so that no caller can assert what nobody has shown. It is no credential:
 /// it lives as long as the call, and is turned into tokens by [`Login`](crate::login::Login), or into a grant by
-/// [`StepUp`](super::StepUp). It cannot be cloned: one code makes one of them.
+/// [`StepUp`](super::StepUp). It cannot be cloned: one code makes one of them. Nor can it be made up:
+///
+/// ```compile_fail,E0451
+/// # use fountain_core::otp::VerifiedFactor;
+/// fn forge(other: VerifiedFactor) -> VerifiedFactor {
+///     VerifiedFactor { ..other }
+/// }
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a second factor was shown, and its code is spent"]
 pub struct VerifiedFactor {

@@ -20,6 +20,18 @@ text_type!(
     "write 1 to 64 characters of a-z, 0-9, ':', '.', '_', '-'"
 );
 
+impl ChallengePurpose {
+    /// A second factor for an act; which act is in the binding.
+    pub(in crate::otp) fn step_up() -> Self {
+        Self("step-up".into())
+    }
+
+    /// A grant by step-up that waits to be redeemed.
+    pub(in crate::otp) fn grant() -> Self {
+        Self("grant".into())
+    }
+}
+
 /// A question that waits for its answer, as a store holds it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChallengeRecord {
