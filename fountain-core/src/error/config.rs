@@ -42,7 +42,7 @@ pub enum ConfigError {
         hint: &'static str,
         /// What happened.
         #[source]
-        source: super::Error,
+        source: Box<super::Error>,
     },
 }
 

@@ -518,8 +518,11 @@ fn signing_keys(hint: &'static str, source: Error) -> ConfigError {
     match source.kind() {
         ErrorKind::Unavailable => ConfigError::SigningKeys {
             hint: "the store or the holder of the key-encryption key does not answer: start it, or check its address",
-            source,
+            source: source.into(),
         },
-        _ => ConfigError::SigningKeys { hint, source },
+        _ => ConfigError::SigningKeys {
+            hint,
+            source: source.into(),
+        },
     }
 }
