@@ -37,11 +37,11 @@ impl SecondFactor {
     ) -> Result<Shown, Error> {
         let records = self.0.factors.list(tenant, subject).await?;
         let is_authenticator = |record: &FactorRecord| channel_of(record.kind).is_none();
-        let mut usable = records
+        let usable: Vec<_> = records
             .iter()
             .filter(|record| is_usable(record) && is_authenticator(record))
-            .peekable();
-        if usable.peek().is_none() {
+            .collect();
+        if usable.is_empty() {
             return Err(refused(lack_of(&records, is_authenticator)));
         }
         let mut reason = Reason::CodeWrong;

@@ -17,26 +17,22 @@ impl SecondFactor {
     /// phone. So nobody keeps a person from hearing of something by adding or removing an address. As well as can be: the act is
     /// done, and is not undone because nobody could be told.
     pub(super) async fn notify(&self, before: &[FactorRecord], notice: Notice) {
-        let on = |channel| {
-            before
-                .iter()
-                .filter(move |record| is_usable(record) && channel_of(record.kind) == Some(channel))
+        let on = |channel| -> Vec<_> {
+            let is_there = |record: &&FactorRecord| {
+                is_usable(record) && channel_of(record.kind) == Some(channel)
+            };
+            let there = before.iter().filter(is_there);
+            there.filter(|_| self.carries(channel)).collect()
         };
-        let has_mailbox = self.carries(Channel::Email) && on(Channel::Email).next().is_some();
-        let channel = if has_mailbox {
-            Channel::Email
-        } else {
-            Channel::Sms
-        };
+        let mut receivers = on(Channel::Email);
+        if receivers.is_empty() {
+            receivers = on(Channel::Sms);
+        }
         let metrics = &self.0.metrics.notices;
-        let delivery = self.0.delivery.as_ref();
-        let Some(delivery) = delivery.filter(|delivery| delivery.carries(channel)) else {
+        let Some(delivery) = self.0.delivery.as_ref().filter(|_| !receivers.is_empty()) else {
             return metrics.no_address();
         };
-        if on(channel).next().is_none() {
-            metrics.no_address();
-        }
-        for record in on(channel) {
+        for record in receivers {
             match self.tell(&**delivery, record, notice).await {
                 Ok(Ok(())) => metrics.delivered(),
                 Ok(Err(Unsent::Limited)) => metrics.limited(),

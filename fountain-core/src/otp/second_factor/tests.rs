@@ -4,20 +4,25 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::*;
-use crate::access::Authority;
+use crate::access::{Authority, StepUpAction, SteppedUp};
 use crate::clock::ManualClock;
 use crate::danger::InsecureSeededRandom;
 use crate::error::{ErrorKind, RejectionKind};
+use crate::identity::{ClientId, Principal};
 use crate::lockout::LockoutBuilder;
 use crate::memory::MemoryStore;
 use crate::otp::{
-    ChallengePurpose, DeliveryContent, DeliveryError, DeliveryErrorKind, DeliveryMessage,
-    DeliveryReceipt, Notice, OtpSecret, Totp, VerifiedFactor,
+    ChallengeId, ChallengePurpose, DeliveryAddress, DeliveryContent, DeliveryError,
+    DeliveryErrorKind, DeliveryMessage, DeliveryReceipt, Notice, OtpSecret, Totp, VerifiedFactor,
 };
 use crate::seal::{KekId, LocalKeys};
 use crate::secret::{Digest, Secret};
 
+mod answers;
+mod codes;
+
 mod enrolment;
+mod recovery;
 
 /// Keeps what it was to send, and fails when it was told to.
 #[derive(Debug, Default)]
@@ -192,7 +197,7 @@ impl World {
 
     async fn answer(
         &self,
-        challenge: &crate::otp::ChallengeId,
+        challenge: &ChallengeId,
         answer: SecondFactorAnswer<'_>,
     ) -> Result<VerifiedFactor, Error> {
         self.service
@@ -205,6 +210,56 @@ impl World {
                 None,
             )
             .await
+    }
+
+    async fn send(&self, challenge: &ChallengeId, channel: Channel) -> Result<SentCode, Error> {
+        self.service
+            .send_code(&self.tenant, challenge, &self.purpose, channel, None)
+            .await
+    }
+
+    /// An address that is confirmed.
+    async fn address(&self, channel: Channel, text: &str) -> FactorId {
+        let (service, tenant, alice) = (&self.service, &self.tenant, &self.alice);
+        let to = DeliveryAddress::new(channel, text).unwrap();
+        let factor = service
+            .enrol_address(Authority::System, tenant, alice, &to, None)
+            .await
+            .unwrap();
+        let asked = service
+            .challenge_to_confirm(tenant, alice, &factor)
+            .await
+            .unwrap();
+        let purpose = SecondFactor::confirm_purpose().unwrap();
+        service
+            .send_code(tenant, &asked.id, &purpose, channel, None)
+            .await
+            .unwrap();
+        let code = self.outbox.code();
+        service
+            .confirm_address(tenant, alice, &asked.id, &code)
+            .await
+            .unwrap();
+        self.outbox.taken();
+        factor
+    }
+
+    async fn phone(&self) -> FactorId {
+        self.address(Channel::Sms, "+436641234567").await
+    }
+
+    async fn mailbox(&self) -> FactorId {
+        self.address(Channel::Email, "alice@example.com").await
+    }
+
+    fn device(&self) -> KnownDevice {
+        let token = self
+            .lockout
+            .remember_device(&self.tenant, &self.alice)
+            .unwrap();
+        self.lockout
+            .known_device(&self.tenant, &self.alice, token.expose())
+            .unwrap()
     }
 
     async fn verify(&self, answer: SecondFactorAnswer<'_>) -> Result<VerifiedFactor, Error> {
