@@ -79,6 +79,28 @@ macro_rules! change {
     };
 }
 
+/// The same change in the one case that is certain: the challenge can be answered, and this holds of it. The conditions are
+/// looked at in the row's newest version, once it is locked. Where one does not hold nothing was written, and `change!`
+/// judges: it cannot be wrong about what has changed in between.
+macro_rules! change_at_once {
+    ($holds:literal, $set:literal) => {
+        concat!(
+            "WITH changed AS (
+                 UPDATE fountain.challenges AS challenge SET ",
+            $set,
+            " WHERE tenant = $1 AND id = $2 AND consumed_at IS NULL AND $3 < expires_at AND ",
+            $holds,
+            " AND fountain.is_sound(challenge) RETURNING ",
+            columns!(),
+            "),
+             noted AS (
+                 INSERT INTO fountain.audit (id, tenant, event) SELECT $4, $5, $6::json FROM changed
+                 ON CONFLICT (id) DO NOTHING)
+             SELECT changed.* FROM changed"
+        )
+    };
+}
+
 fn about<'q>(
     change: &'static str,
     tenant: &'q Tenant,
@@ -96,8 +118,16 @@ fn about<'q>(
 impl PostgresStore {
     async fn change_challenge(
         &self,
+        at_once: Statement<'_>,
         change: Statement<'_>,
     ) -> Result<ChallengeOutcome, StoreError> {
+        if let Some(row) = self.row(at_once).await? {
+            let fields = Fields {
+                row: &row,
+                table: TABLE,
+            };
+            return decode(&fields).map(|record| ChallengeOutcome::Done(Box::new(record)));
+        }
         let Some(row) = self.row(change).await? else {
             return Ok(ChallengeOutcome::NotFound);
         };
@@ -176,8 +206,9 @@ impl ChallengeStore for PostgresStore {
             "WHEN attempts >= attempt_limit THEN 'exhausted'",
             "attempts = attempts + 1"
         );
-        self.change_challenge(about(count, tenant, id, now, &event)?)
-            .await
+        let at_once = change_at_once!("attempts < attempt_limit", "attempts = attempts + 1");
+        let about = |change| about(change, tenant, id, now, &event);
+        self.change_challenge(about(at_once)?, about(count)?).await
     }
 
     async fn put_code(
@@ -192,12 +223,18 @@ impl ChallengeStore for PostgresStore {
             "WHEN attempts >= attempt_limit THEN 'exhausted'",
             "code_factor = $7, code_digest = $8, code_issued_at = $9, code_expires_at = $10"
         );
-        let put = about(put, tenant, id, now, &event)?
-            .text(code.factor.as_str())
-            .digest(&code.digest)
-            .time(code.issued_at)
-            .time(code.expires_at);
-        self.change_challenge(put).await
+        let at_once = change_at_once!(
+            "attempts < attempt_limit",
+            "code_factor = $7, code_digest = $8, code_issued_at = $9, code_expires_at = $10"
+        );
+        let put_by = |change| -> Result<Statement<'_>, StoreError> {
+            Ok(about(change, tenant, id, now, &event)?
+                .text(code.factor.as_str())
+                .digest(&code.digest)
+                .time(code.issued_at)
+                .time(code.expires_at))
+        };
+        self.change_challenge(put_by(at_once)?, put_by(put)?).await
     }
 
     async fn consume(
@@ -212,9 +249,16 @@ impl ChallengeStore for PostgresStore {
             "WHEN $7 IS NOT NULL AND NOT coalesce(code_digest = $7 AND $3 < code_expires_at, false) THEN 'superseded'",
             "consumed_at = $3"
         );
-        let consume = about(consume, tenant, id, now, &event)?
-            .bytes_option(code.map(|code| code.as_bytes().as_slice()));
-        self.change_challenge(consume).await
+        let at_once = change_at_once!(
+            "($7 IS NULL OR (code_digest = $7 AND $3 < code_expires_at))",
+            "consumed_at = $3"
+        );
+        let consume_by = |change| -> Result<Statement<'_>, StoreError> {
+            let code = code.map(|code| code.as_bytes().as_slice());
+            Ok(about(change, tenant, id, now, &event)?.bytes_option(code))
+        };
+        self.change_challenge(consume_by(at_once)?, consume_by(consume)?)
+            .await
     }
 
     async fn purge(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use fountain_conformance::{Fixtures, NOW};
 use fountain_core::api_key::KeyStore;
 use fountain_core::audit::{AuditAction, AuditEvent, AuditStore};
+use fountain_core::otp::{ChallengeId, ChallengeOutcome, ChallengeStore};
 use fountain_core::token::{RefreshOutcome, RefreshTokenStore};
 use fountain_core::{Digest, Tenant};
 use fountain_store_postgres::PostgresStore;
@@ -66,6 +67,14 @@ async fn compare(options: PgConnectOptions, time: Duration) {
     };
     let figures = in_turn(&world, time, bare_rotation, rotation).await;
     row("rotate a refresh token", figures, "0.90x", figures.2 >= 0.9);
+    ask_challenges(&world.pool).await;
+    let figures = in_turn(&world, time, bare_consume, consume).await;
+    row(
+        "consume a code, with its audit event",
+        figures,
+        "0.90x",
+        figures.2 >= 0.9,
+    );
     let keys = world.keys(1_000).await;
     let world = Arc::new(World {
         keys,
@@ -277,6 +286,88 @@ async fn rotation(world: Arc<World>, _: usize, until: Instant) -> u64 {
         token = attempt.successor.digest;
         let outcome = world.store.use_token(attempt).await.unwrap();
         assert!(matches!(outcome, RefreshOutcome::Rotated { .. }));
+        calls += 1;
+    }
+    calls
+}
+
+/// More than are consumed in the time, and as many again for the bare statement.
+const CHALLENGES: i64 = 400_000;
+
+/// Challenges that wait for one code, numbered; the bare ones in a table of the least that there can be.
+async fn ask_challenges(pool: &PgPool) {
+    let ask = format!(
+        "INSERT INTO fountain.challenges (id, tenant, subject, purpose, binding, context, created_at, expires_at, attempts,
+                                          attempt_limit, code_factor, code_digest, code_issued_at, code_expires_at)
+         SELECT lpad(n::text, 22, '0'), 'default', 'subject', 'login', '\\x{zeros}', '', {now}, {end}, 1, 5,
+                lpad('0', 22, '0'), '\\x{zeros}', {now}, {end}
+         FROM generate_series(0, {last}) AS n;
+         CREATE TABLE bare_codes (id text PRIMARY KEY, digest bytea NOT NULL, expires_at bigint NOT NULL, consumed_at bigint);
+         INSERT INTO bare_codes SELECT lpad(n::text, 22, '0'), '\\x{zeros}', {end} FROM generate_series(0, {last}) AS n;
+         ANALYZE",
+        zeros = "00".repeat(32),
+        now = NOW.as_unix_micros(),
+        end = NOW.as_unix_micros() + 600_000_000,
+        last = CHALLENGES - 1,
+    );
+    pool.execute(AssertSqlSafe(ask)).await.unwrap();
+}
+
+/// The least that taking a code once with an event can be.
+const BARE_CONSUME: &str = "
+    WITH taken AS (
+        UPDATE bare_codes SET consumed_at = $2
+        WHERE id = $1 AND digest = $3 AND consumed_at IS NULL AND expires_at > $2 RETURNING id),
+    noted AS (INSERT INTO bare_events (id, tenant, event) SELECT $4, 'default', $5::json FROM taken)
+    SELECT id FROM taken";
+
+fn next_challenge(by: &AtomicU64) -> String {
+    let number = by.fetch_add(1, Ordering::Relaxed);
+    assert!(
+        i64::try_from(number).unwrap() < CHALLENGES,
+        "ask for more challenges"
+    );
+    format!("{number:022}")
+}
+
+static BARE_CONSUMED: AtomicU64 = AtomicU64::new(0);
+static CONSUMED: AtomicU64 = AtomicU64::new(0);
+
+async fn bare_consume(world: Arc<World>, _: usize, until: Instant) -> u64 {
+    let mut calls = 0;
+    while Instant::now() < until {
+        let event = world
+            .fixtures
+            .event(&world.tenant, AuditAction::ChallengeAnswered);
+        let taken = sqlx::query(BARE_CONSUME)
+            .bind(next_challenge(&BARE_CONSUMED))
+            .bind(NOW.as_unix_micros())
+            .bind([0_u8; 32].as_slice())
+            .bind(event.id.as_str())
+            .bind(serde_json::to_string(&event).unwrap())
+            .fetch_optional(&world.pool)
+            .await
+            .unwrap();
+        assert!(taken.is_some());
+        calls += 1;
+    }
+    calls
+}
+
+async fn consume(world: Arc<World>, _: usize, until: Instant) -> u64 {
+    let code = Digest::from_bytes([0; 32]);
+    let mut calls = 0;
+    while Instant::now() < until {
+        let event = world
+            .fixtures
+            .event(&world.tenant, AuditAction::ChallengeAnswered);
+        let id = ChallengeId::new(next_challenge(&CONSUMED)).unwrap();
+        let outcome = world
+            .store
+            .consume(&world.tenant, &id, Some(&code), NOW, event)
+            .await
+            .unwrap();
+        assert!(matches!(outcome, ChallengeOutcome::Done(_)));
         calls += 1;
     }
     calls
