@@ -1,5 +1,8 @@
 //! What every adapter looks at before a carrier is asked.
 
+use std::time::Duration;
+
+use fountain_core::ConfigError;
 use fountain_core::otp::{
     Channel, DeliveryContent, DeliveryError, DeliveryErrorKind, DeliveryMessage, OtpDelivery,
 };
@@ -60,5 +63,17 @@ pub(crate) fn says_the_code_once(
             misconfigured("the wording does not say the code exactly once"),
         ),
         _ => Ok(()),
+    }
+}
+
+/// The bound of a call: 1 to 60 s.
+pub(crate) fn bounded(bound: Duration) -> Result<Duration, ConfigError> {
+    if (Duration::from_secs(1)..=Duration::from_secs(60)).contains(&bound) {
+        Ok(bound)
+    } else {
+        Err(ConfigError::Invalid {
+            setting: "within",
+            hint: "write 1 to 60 seconds: a person is waiting",
+        })
     }
 }

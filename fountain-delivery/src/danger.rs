@@ -2,5 +2,7 @@
 
 pub use crate::console::InsecureConsole;
 
+#[cfg(feature = "smtp")]
+pub use crate::smtp::insecure_loopback_smtp;
 #[cfg(feature = "webhook")]
 pub use crate::webhook::insecure_loopback_webhook;

@@ -151,15 +151,3 @@ pub(crate) async fn within<T>(
         .await
         .unwrap_or_else(|_| Err(DeliveryErrorKind::Unknown.into()))
 }
-
-/// The bound of a call: 1 to 60 s.
-pub(crate) fn bounded(bound: Duration) -> Result<Duration, ConfigError> {
-    if (Duration::from_secs(1)..=Duration::from_secs(60)).contains(&bound) {
-        Ok(bound)
-    } else {
-        Err(ConfigError::Invalid {
-            setting: "within",
-            hint: "write 1 to 60 seconds: a person is waiting",
-        })
-    }
-}

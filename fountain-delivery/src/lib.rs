@@ -6,11 +6,15 @@ pub mod danger;
 #[cfg(feature = "webhook")]
 mod http;
 mod routed;
+#[cfg(feature = "smtp")]
+pub mod smtp;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 mod wording;
 
 pub use routed::{Routed, RoutedBuilder};
+#[cfg(feature = "smtp")]
+pub use smtp::{Smtp, SmtpBuilder};
 #[cfg(feature = "webhook")]
 pub use webhook::{Webhook, WebhookBuilder};
 pub use wording::{EmailText, English, Wording};

@@ -14,7 +14,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, Request, StatusCode, Url};
 use serde_json::json;
 
-use crate::check::{Mistake, misconfigured, takes};
+use crate::check::{Mistake, bounded, misconfigured, takes};
 use crate::console::word;
 use crate::http::{self, Transport};
 
@@ -148,7 +148,7 @@ impl WebhookBuilder {
     /// When the address is not https, has a user in it, the bound is out of its range, or the certificates cannot be read.
     pub fn build(self) -> Result<Webhook, ConfigErrors> {
         let url = http::endpoint("url", &self.url, self.transport);
-        let bound = http::bounded(self.bound);
+        let bound = bounded(self.bound);
         let client = http::client(self.transport, self.roots.as_deref(), self.bound);
         match (url, bound, client) {
             (Ok(url), Ok(bound), Ok(client)) => Ok(Webhook {

@@ -1,10 +1,17 @@
-//! Adapters against carriers that do as they are told, on the loopback interface.
+//! Adapters against carriers that do as they are told, on the loopback interface, and a real mail server, which
+//! `FOUNTAIN_TEST_MAIL_PYTHON` is needed for (see `scripts/test`).
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod conformance;
 mod console;
 #[cfg(feature = "webhook")]
 mod http;
+#[cfg(feature = "smtp")]
+mod mail;
 mod routed;
+#[cfg(feature = "smtp")]
+mod smtp;
 #[cfg(feature = "webhook")]
 mod webhook;
 mod wording;
