@@ -298,6 +298,13 @@ macro_rules! __cases {
                 change_feed_e_a_change_comes_with_the_time_of_the_event_that_it_was_made_with,
                 change_feed_e_every_time_that_an_event_can_have_comes_back_to_the_microsecond,
             ]
+            second_factor: [
+                second_factor_of_parallel_uses_of_one_step_exactly_one_is_good,
+                second_factor_of_parallel_answers_with_one_code_exactly_one_is_good,
+                second_factor_of_parallel_uses_of_one_recovery_code_exactly_one_is_good,
+                second_factor_of_parallel_wrong_codes_on_four_nodes_five_are_judged,
+                second_factor_an_answer_that_is_dropped_leaves_its_code_good_once,
+            ]
             model: [
                 model_dropped_calls_leave_a_store_that_goes_on,
                 model_random_sequences_end_as_in_the_memory_store,

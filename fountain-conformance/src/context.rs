@@ -71,6 +71,7 @@ pub trait Harness: Debug + Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rounds {
     pub(crate) races: usize,
+    pub(crate) service_races: usize,
     pub(crate) tasks: usize,
     pub(crate) polls: usize,
     pub(crate) sequences: usize,
@@ -79,11 +80,12 @@ pub struct Rounds {
 }
 
 impl Default for Rounds {
-    /// 1,000 rounds of every race (R-40, R-48), 64 tasks each; futures dropped after 1 to 200 polls (R-103);
+    /// 1,000 rounds of every race of calls of the store (R-40, R-48) and 10 of those through a service, 64 tasks each; futures dropped after 1 to 200 polls (R-103);
     /// 300 random sequences; 300 s for a case.
     fn default() -> Self {
         Self {
             races: 1_000,
+            service_races: 10,
             tasks: 64,
             polls: 200,
             sequences: 300,
@@ -98,6 +100,13 @@ impl Rounds {
     #[must_use]
     pub fn races(mut self, rounds: usize) -> Self {
         self.races = rounds.max(1);
+        self
+    }
+
+    /// How often each race of calls to a service on the store is run, at least once. Each of them makes many calls of the store.
+    #[must_use]
+    pub fn service_races(mut self, rounds: usize) -> Self {
+        self.service_races = rounds.max(1);
         self
     }
 
@@ -132,7 +141,8 @@ impl Rounds {
     /// The same, but with as many random sequences as `FOUNTAIN_MODEL_SEQUENCES` says, and from the seed in
     /// `FOUNTAIN_MODEL_SEED`; a variable that is not set changes nothing. So the tests of a store run few sequences at
     /// every change and 10,000 (R-102) when somebody asks for them, and a sequence that failed can be run again. A case
-    /// may then take 1 s a sequence, if that is longer than its deadline.
+    /// may then take 1 s a sequence, if that is longer than its deadline. `FOUNTAIN_SERVICE_RACES` says how often races through a
+    /// service are run, for each of which 5 s are allowed.
     ///
     /// ```
     /// # use fountain_conformance::Rounds;
@@ -156,6 +166,10 @@ impl Rounds {
         if let Some(sequences) = number("FOUNTAIN_MODEL_SEQUENCES") {
             self = self.sequences(usize::try_from(sequences).unwrap());
             self.deadline = self.deadline.max(Duration::from_millis(sequences * 1_000));
+        }
+        if let Some(races) = number("FOUNTAIN_SERVICE_RACES") {
+            self = self.service_races(usize::try_from(races).unwrap());
+            self.deadline = self.deadline.max(Duration::from_secs(races * 5));
         }
         if let Some(seed) = number("FOUNTAIN_MODEL_SEED") {
             self.seed = seed;
@@ -239,12 +253,14 @@ mod tests {
 
     fn asked(sequences: Option<&str>, seed: Option<&str>) -> Rounds {
         let (sequences, seed) = (sequences.map(OsString::from), seed.map(OsString::from));
+        let races = seed.as_ref().map(|_| OsString::from("1000"));
         Rounds::default()
             .seed(3)
             .sequences(50)
             .or_from(&|name| match name {
                 "FOUNTAIN_MODEL_SEQUENCES" => sequences.clone(),
                 "FOUNTAIN_MODEL_SEED" => seed.clone(),
+                "FOUNTAIN_SERVICE_RACES" => races.clone(),
                 other => panic!("{other} is nobody's variable"),
             })
     }
@@ -252,10 +268,11 @@ mod tests {
     #[test]
     fn the_environment_says_how_many_sequences_and_from_which_seed() {
         let few = asked(None, None);
-        assert_eq!((few.sequences, few.seed), (50, 3));
+        assert_eq!((few.sequences, few.seed, few.service_races), (50, 3, 10));
         assert_eq!(few.deadline, Rounds::default().deadline);
         let many = asked(Some("10000"), Some("7"));
         assert_eq!((many.sequences, many.seed), (10_000, 7));
+        assert_eq!(many.service_races, 1_000);
         assert_eq!(many.deadline, Duration::from_secs(10_000));
         assert_eq!(asked(Some("10"), None).deadline, few.deadline);
     }

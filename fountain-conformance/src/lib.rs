@@ -24,6 +24,7 @@ mod mutation;
 mod race;
 mod refresh_token_store;
 mod revocation_store;
+mod second_factor;
 mod signing_key_store;
 mod subject_store;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use fountain_conformance::Harness;
+use fountain_conformance::{Harness, Rounds};
 use fountain_core::Store;
 use fountain_core::memory::MemoryStore;
 
@@ -14,6 +14,10 @@ struct Memory;
 impl Harness for Memory {
     async fn fresh(&self) -> Arc<dyn Store> {
         Arc::new(MemoryStore::new())
+    }
+
+    fn rounds(&self) -> Rounds {
+        Rounds::default().or_from_environment()
     }
 
     fn feed_capacity(&self) -> Option<usize> {

@@ -215,13 +215,13 @@ mistakes! {
     MarksAreTexts => ["factor_store_d_take_sets_the_mark_and_only_a_later_one_is_taken"],
     TheLastMarkIsGood => ["factor_store_d_take_sets_the_mark_and_only_a_later_one_is_taken"],
     SpentIsJudgedFirst => ["factor_store_d_the_checks_of_take_come_in_order"],
-    TakesOfMarksCheckThenAct => ["factor_store_d_of_parallel_takes_of_one_mark_exactly_one_is_done", "factor_store_d_of_parallel_takes_of_many_marks_the_mark_only_rises"],
+    TakesOfMarksCheckThenAct => ["factor_store_d_of_parallel_takes_of_one_mark_exactly_one_is_done", "factor_store_d_of_parallel_takes_of_many_marks_the_mark_only_rises", "second_factor_of_parallel_uses_of_one_step_exactly_one_is_good"],
     FactorDisablingMovesItsTime => ["factor_store_e_disable_is_for_good_and_keeps_its_first_time"],
     RemovedFactorsAreDisabled => ["factor_store_f_remove_removes_the_factor_and_says_whether_there_was_one"],
     RecoveryCodesAreNotUsedUp => ["factor_store_g_a_recovery_code_is_taken_once_and_says_how_many_are_left"],
     OlderRecoveryCodesStayGood => ["factor_store_g_replacing_takes_every_older_recovery_code_away"],
     TooManyRecoveryCodesAreCut => ["factor_store_g_more_than_20_recovery_codes_are_a_conflict_that_changes_nothing"],
-    TakesOfRecoveryCodesCheckThenAct => ["factor_store_g_of_parallel_takes_of_one_recovery_code_exactly_one_takes_it", "factor_store_g_a_replacement_leaves_no_older_recovery_code_to_a_race"],
+    TakesOfRecoveryCodesCheckThenAct => ["factor_store_g_of_parallel_takes_of_one_recovery_code_exactly_one_takes_it", "factor_store_g_a_replacement_leaves_no_older_recovery_code_to_a_race", "second_factor_of_parallel_uses_of_one_recovery_code_exactly_one_is_good"],
     RecoveryCodesAreCountedBefore => ["factor_store_g_of_parallel_takes_of_different_recovery_codes_each_takes_its_own"],
     // ChallengeStore
     ChallengeContextsAreCut => ["challenge_store_a_insert_stores_the_challenge_as_given"],
@@ -237,10 +237,10 @@ mistakes! {
     AnyCodeIsTaken => ["challenge_store_f_consume_takes_the_challenge_by_the_code_that_stands"],
     CodesLiveLongerByOne => ["challenge_store_f_a_code_is_good_until_the_microsecond_of_its_end"],
     UsedUpChallengesAreNotConsumed => ["challenge_store_f_attempts_that_are_used_up_do_not_matter_to_consume"],
-    AnswersCheckThenAct => ["challenge_store_f_of_parallel_answers_exactly_one_is_done"],
+    AnswersCheckThenAct => ["challenge_store_f_of_parallel_answers_exactly_one_is_done", "second_factor_of_parallel_answers_with_one_code_exactly_one_is_good"],
     CodesCheckThenAct => ["challenge_store_f_of_an_answer_and_a_new_code_at_once_one_comes_first"],
     // LockoutStore
-    AttemptsCheckThenAct => ["lockout_store_a_of_parallel_attempts_as_many_are_counted_as_the_threshold_has_left", "lockout_store_a_of_parallel_attempts_behind_a_lock_the_threshold_is_counted"],
+    AttemptsCheckThenAct => ["lockout_store_a_of_parallel_attempts_as_many_are_counted_as_the_threshold_has_left", "lockout_store_a_of_parallel_attempts_behind_a_lock_the_threshold_is_counted", "second_factor_of_parallel_wrong_codes_on_four_nodes_five_are_judged"],
     LocksBeginOneAttemptLate => ["lockout_store_b_the_attempt_that_reaches_the_threshold_begins_a_lock", "lockout_store_b_attempts_are_answered_as_by_the_rules"],
     AttemptsAreLateByOne => ["lockout_store_b_an_attempt_is_locked_until_the_microsecond_of_the_end"],
     LocksDoNotGrow => ["lockout_store_b_each_further_lock_lasts_longer_up_to_the_longest"],
@@ -259,7 +259,7 @@ mistakes! {
     TakesCountAsAttempts => ["lockout_store_g_attempts_and_budgets_do_not_share_their_counts"],
     TooManyKeysAreCut => ["lockout_store_j_no_keys_and_more_than_16_are_a_conflict_that_changes_nothing"],
     // Every trait
-    ADropWedgesTheStore => ["model_dropped_calls_leave_a_store_that_goes_on"],
+    ADropWedgesTheStore => ["model_dropped_calls_leave_a_store_that_goes_on", "second_factor_an_answer_that_is_dropped_leaves_its_code_good_once"],
     // AuditStore
     EventTimesAreRounded => ["audit_store_a_record_keeps_the_event_as_given"],
     EventsAreRecordedTwice => ["audit_store_a_a_second_record_of_the_same_id_changes_nothing", "audit_store_a_parallel_records_of_the_same_id_are_one"],

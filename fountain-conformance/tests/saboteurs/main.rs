@@ -41,7 +41,12 @@ impl Harness for Broken {
     }
 
     fn rounds(&self) -> Rounds {
-        Rounds::default().races(12).tasks(16).polls(6).sequences(30)
+        Rounds::default()
+            .races(12)
+            .service_races(4)
+            .tasks(16)
+            .polls(6)
+            .sequences(30)
     }
 
     fn feed_capacity(&self) -> Option<usize> {
