@@ -46,7 +46,7 @@ impl Harness for Broken {
             .service_races(4)
             .tasks(16)
             .polls(6)
-            .sequences(30)
+            .sequences(60)
     }
 
     fn feed_capacity(&self) -> Option<usize> {
