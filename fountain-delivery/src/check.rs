@@ -1,11 +1,13 @@
 //! What every adapter looks at before a carrier is asked.
 
+#[cfg(any(feature = "smtp", feature = "twilio", feature = "webhook"))]
 use std::time::Duration;
 
+#[cfg(any(feature = "smtp", feature = "twilio", feature = "webhook"))]
 use fountain_core::ConfigError;
-use fountain_core::otp::{
-    Channel, DeliveryContent, DeliveryError, DeliveryErrorKind, DeliveryMessage, OtpDelivery,
-};
+#[cfg(any(feature = "smtp", feature = "twilio"))]
+use fountain_core::otp::DeliveryContent;
+use fountain_core::otp::{Channel, DeliveryError, DeliveryErrorKind, DeliveryMessage, OtpDelivery};
 
 /// A mistake of the host's, found before anything was sent.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +43,7 @@ pub(crate) fn takes(
 }
 
 /// Contract E, also for a wording of the host's: at most `max` characters, the code once, no link, nothing that a person cannot see.
+#[cfg(any(feature = "smtp", feature = "twilio"))]
 pub(crate) fn says_the_code_once(
     text: &str,
     max: usize,
@@ -67,6 +70,7 @@ pub(crate) fn says_the_code_once(
 }
 
 /// The bound of a call: 1 to 60 s.
+#[cfg(any(feature = "smtp", feature = "twilio", feature = "webhook"))]
 pub(crate) fn bounded(bound: Duration) -> Result<Duration, ConfigError> {
     if (Duration::from_secs(1)..=Duration::from_secs(60)).contains(&bound) {
         Ok(bound)

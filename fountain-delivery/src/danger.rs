@@ -4,5 +4,7 @@ pub use crate::console::InsecureConsole;
 
 #[cfg(feature = "smtp")]
 pub use crate::smtp::insecure_loopback_smtp;
+#[cfg(feature = "twilio")]
+pub use crate::twilio::insecure_loopback_twilio;
 #[cfg(feature = "webhook")]
 pub use crate::webhook::insecure_loopback_webhook;

@@ -3,11 +3,13 @@
 mod check;
 mod console;
 pub mod danger;
-#[cfg(feature = "webhook")]
+#[cfg(any(feature = "twilio", feature = "webhook"))]
 mod http;
 mod routed;
 #[cfg(feature = "smtp")]
 pub mod smtp;
+#[cfg(feature = "twilio")]
+pub mod twilio;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 mod wording;
@@ -15,6 +17,8 @@ mod wording;
 pub use routed::{Routed, RoutedBuilder};
 #[cfg(feature = "smtp")]
 pub use smtp::{Smtp, SmtpBuilder};
+#[cfg(feature = "twilio")]
+pub use twilio::{Twilio, TwilioBuilder};
 #[cfg(feature = "webhook")]
 pub use webhook::{Webhook, WebhookBuilder};
 pub use wording::{EmailText, English, Wording};

@@ -284,7 +284,7 @@ mod tests {
             forged
         );
         // one that is good behind more than are looked at
-        let flood = format!("{} {good}", vec!["v1,AAAA"; SIGNATURES].join(" "));
+        let flood = format!("{} {good}", ["v1,AAAA"; SIGNATURES].join(" "));
         assert_eq!(check("m", "1900000000", &flood, b"{}"), forged);
     }
 }

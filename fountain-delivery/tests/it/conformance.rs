@@ -14,7 +14,7 @@ pub(crate) const PHONE: &str = "+436641234567";
 pub(crate) const MAILBOX: &str = "alice@example.com";
 
 /// The bound that tests give their adapters: the least that is allowed.
-#[cfg(any(feature = "smtp", feature = "webhook"))]
+#[cfg(any(feature = "smtp", feature = "twilio", feature = "webhook"))]
 pub(crate) const BOUND: Duration = Duration::from_secs(1);
 
 pub(crate) fn code(channel: Channel) -> DeliveryMessage {
