@@ -12,6 +12,9 @@
 //! | `RateLimited` | 429 | none, but `Retry-After` | rate-limited | 8 |
 //! | `Unavailable` | 503 | none, but `Retry-After` | unavailable | 14 |
 //!
+//! A `StepUpRequired` that a grant would answer names its act and resource in the body, in gRPC in metadata: RFC 9470 has no
+//! attribute for them.
+//!
 //! Sources: RFC 6750 section 3, RFC 9470 section 3, RFC 9457, RFC 6749 section 5.2.
 
 use std::sync::Arc;
@@ -251,6 +254,24 @@ impl Refusal<'_> {
     pub const fn max_age(&self) -> Option<Duration> {
         match self.kind {
             RejectionKind::StepUpRequired { max_age, .. } => *max_age,
+            _ => None,
+        }
+    }
+
+    /// For which act a grant is needed, when one is: what to ask for when stepping up.
+    #[must_use]
+    pub fn action(&self) -> Option<&str> {
+        match self.kind {
+            RejectionKind::StepUpRequired { action, .. } => action.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// On which resource, when the act is bound to one. It is what the request named: escape it as any input.
+    #[must_use]
+    pub fn resource(&self) -> Option<&str> {
+        match self.kind {
+            RejectionKind::StepUpRequired { resource, .. } => resource.as_deref(),
             _ => None,
         }
     }

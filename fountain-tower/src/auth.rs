@@ -6,7 +6,7 @@
 //! 2. The authenticator [recalls](Authenticator::recall) it, or verifies it within the
 //!    [deadline](AuthLayerBuilder::deadline).
 //! 3. The request loses every identity header and every `Principal` that something put into its
-//!    extensions before; `Authorization` and `X-API-Key` are marked sensitive, so that no `Debug` shows them.
+//!    extensions before; `Authorization`, `X-API-Key` and `Fountain-Step-Up` are marked sensitive, so that no `Debug` shows them.
 //! 4. The principal goes into the extensions and the request to the wrapped service; or the refusal is answered.
 //!
 //! What is refused never reaches the wrapped service. Whatever cannot be decided is refused: 503 with `Retry-After`.
@@ -34,7 +34,7 @@ mod shared;
 
 pub use builder::AuthLayerBuilder;
 pub use future::ResponseFuture;
-use pending::Pending;
+pub(crate) use pending::{Decision, Pending};
 pub(crate) use shared::{AuthContext, Shared};
 
 pub(crate) static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -189,20 +189,20 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let shared = &self.layer.shared;
-        let decision = self.layer.decide(&request);
+        let verdict = self.layer.decide(&request);
         shared.cleanse(&mut request);
-        match decision {
+        match verdict {
             // `self.inner` is the one that was polled ready: nothing is cloned, boxed or spawned.
-            Decision::Known(principal) => {
+            Verdict::Known(principal) => {
                 let superseded_at = principal.superseded_at();
                 shared.admit(&mut request, Some(principal));
                 ResponseFuture::called(self.inner.call(request), superseded_at)
             }
-            Decision::Anonymous => {
+            Verdict::Anonymous => {
                 shared.admit(&mut request, None);
                 ResponseFuture::called(self.inner.call(request), None)
             }
-            Decision::Ask(decision) => ResponseFuture::pending(Pending {
+            Verdict::Ask(decision) => ResponseFuture::pending(Pending {
                 decision,
                 deadline: None,
                 request,
@@ -210,7 +210,7 @@ where
                 shared: Arc::clone(shared),
                 responder: self.layer.responder.clone(),
             }),
-            Decision::Refuse(rejection) => {
+            Verdict::Refuse(rejection) => {
                 let response = shared.refuse(&self.layer.responder, &rejection, request.headers());
                 // What poll_ready reserved in it (a permit, a slot) is given back.
                 drop(take_ready(&mut self.inner));
@@ -226,7 +226,7 @@ pub(crate) fn take_ready<S: Clone>(service: &mut S) -> S {
     mem::replace(service, clone)
 }
 
-enum Decision {
+enum Verdict {
     Known(Principal),
     Anonymous,
     Ask(pending::Verification),
@@ -234,16 +234,16 @@ enum Decision {
 }
 
 impl<R> AuthLayer<R> {
-    fn decide<B>(&self, request: &Request<B>) -> Decision {
+    fn decide<B>(&self, request: &Request<B>) -> Verdict {
         let shared = &self.shared;
         match shared.presented(request) {
             Ok(Some(credential)) => match shared.authenticator.recall(&credential) {
-                Some(principal) => Decision::Known(principal),
-                None => Decision::Ask(shared.verification(credential)),
+                Some(principal) => Verdict::Known(principal),
+                None => Verdict::Ask(shared.verification(credential)),
             },
-            Ok(None) if self.required => Decision::Refuse(Rejection::missing_credential()),
-            Ok(None) => Decision::Anonymous,
-            Err(rejection) => Decision::Refuse(rejection),
+            Ok(None) if self.required => Verdict::Refuse(Rejection::missing_credential()),
+            Ok(None) => Verdict::Anonymous,
+            Err(rejection) => Verdict::Refuse(rejection),
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod require;
 pub mod responder;
 #[cfg(feature = "stack")]
 pub mod stack;
+pub mod step_up;
 mod sunset;
 pub mod timer;
 #[cfg(feature = "tonic")]
@@ -30,4 +31,5 @@ pub use require::{RequireLayer, Required};
 pub use responder::{Grpc, ProblemJson, Responder};
 #[cfg(feature = "stack")]
 pub use stack::StackLayer;
+pub use step_up::{STEP_UP_HEADER, StepUpLayer};
 pub use witness::authorize;

@@ -13,6 +13,10 @@ pub(crate) const NO_AUTH_LAYER: &str = "No AuthLayer ran before this. Add it out
 pub(crate) const NO_CATALOG: &str = "The AuthLayer has no role catalogue. Give it the one of the authenticator: \
      AuthLayer::builder(..).roles(catalog).";
 
+#[cfg(feature = "axum")]
+pub(crate) const NO_STEP_UP_LAYER: &str = "No StepUpLayer ran before this, or its proof was taken. Add one on the route, inside of the AuthLayer, and \
+     take its proof once.";
+
 /// Answers 500 with what to add, and says it in the log.
 pub(crate) fn respond<C>(responder: &impl Responder<C>) -> Response<C> {
     say_no_layer();

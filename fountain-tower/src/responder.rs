@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response};
 use serde::Serialize;
 
 use crate::answer::Refusal;
@@ -52,6 +52,10 @@ struct Problem<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_age: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
 }
 
@@ -66,6 +70,8 @@ impl<B: From<Bytes>> Responder<B> for ProblemJson {
             scope: refusal.scope(),
             acr_values: refusal.acr_values(),
             max_age: refusal.max_age().map(|age| age.as_secs()),
+            action: refusal.action(),
+            resource: refusal.resource(),
             request_id: refusal.request_id(),
         };
         // Strings and numbers only: serialising them cannot fail.
@@ -83,8 +89,9 @@ impl<B: From<Bytes>> Responder<B> for ProblemJson {
 
 /// Answers as gRPC does: HTTP 200 and the status in the headers of a response without a body ("trailers-only").
 ///
-/// The challenge and `Retry-After` go along as metadata, so that a client learns what a step-up asks for. Works for
-/// every body that has an empty default, such as tonic's; the feature `tonic` is not needed.
+/// The challenge and `Retry-After` go along as metadata, so that a client learns what a step-up asks for; so do its act, as
+/// `fountain-step-up-action`, and the resource, as `fountain-step-up-resource-bin` in base64, as binary metadata are. Works for every
+/// body that has an empty default, such as tonic's; the feature `tonic` is not needed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Grpc;
 
@@ -100,6 +107,21 @@ impl<B: Default> Responder<B> for Grpc {
         // Titles are plain ASCII without '%', so that they need no percent-encoding.
         headers.insert("grpc-message", HeaderValue::from_static(refusal.title()));
         refusal.write_headers(headers);
+        write_step_up(refusal, headers);
         response
+    }
+}
+
+/// What a step-up is to be asked for, as gRPC's metadata; the body of a problem says the same.
+pub(crate) fn write_step_up(refusal: &Refusal<'_>, headers: &mut HeaderMap) {
+    let action = refusal.action().map(HeaderValue::try_from);
+    if let Some(Ok(action)) = action {
+        headers.insert("fountain-step-up-action", action);
+    }
+    let resource = refusal.resource().map(|resource| {
+        HeaderValue::try_from(base64_simd::STANDARD_NO_PAD.encode_to_string(resource))
+    });
+    if let Some(Ok(resource)) = resource {
+        headers.insert("fountain-step-up-resource-bin", resource);
     }
 }

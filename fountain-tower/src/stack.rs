@@ -19,6 +19,7 @@ use tower_layer::{Identity, Layer};
 
 use crate::auth::{Auth, AuthLayer, X_API_KEY};
 use crate::responder::ProblemJson;
+use crate::step_up::STEP_UP_HEADER;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static(crate::answer::X_REQUEST_ID);
 
@@ -49,7 +50,14 @@ impl<R> StackLayer<R> {
             auth,
             between: Identity::new(),
             ids: RequestIds::new(Arc::new(OsRandom)),
-            sensitive: [AUTHORIZATION, X_API_KEY.clone(), COOKIE, SET_COOKIE].into(),
+            sensitive: [
+                AUTHORIZATION,
+                X_API_KEY.clone(),
+                STEP_UP_HEADER.clone(),
+                COOKIE,
+                SET_COOKIE,
+            ]
+            .into(),
         }
     }
 }

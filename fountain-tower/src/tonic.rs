@@ -3,7 +3,7 @@
 //! A layer, and not an interceptor: those cannot wait, and a credential that was not seen before has to be verified.
 
 use fountain_core::access::{Authorized, Require};
-use fountain_core::{Principal, Rejection};
+use fountain_core::{Principal, Rejection, Secret};
 use http::HeaderMap;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Status};
@@ -11,6 +11,7 @@ use tonic::{Code, Request, Status};
 use crate::answer::{Answers, Refusal};
 use crate::auth::AuthContext;
 use crate::missing_layer;
+use crate::responder::write_step_up;
 use crate::witness::{Unmet, judge};
 
 /// The principal of a call.
@@ -64,6 +65,22 @@ pub fn authorize<R: Require, T>(request: &Request<T>) -> Result<Authorized<R>, S
     })
 }
 
+/// The text of the grant in a call's metadata `fountain-step-up`, if there is one, for
+/// [`StepUp::authorize`](fountain_core::otp::StepUp::authorize).
+///
+/// # Errors
+/// `INVALID_ARGUMENT` when there is more than one, or one with bytes outside of printable ASCII; `INTERNAL` where no
+/// [`AuthLayer`](crate::AuthLayer) ran.
+pub fn presented_grant<T>(request: &Request<T>) -> Result<Option<Secret>, Status> {
+    let Some(AuthContext(shared)) = request.extensions().get::<AuthContext>() else {
+        return Err(no_layer());
+    };
+    crate::step_up::presented_grant(request.metadata().as_ref()).map_err(|rejection| {
+        shared.count(&rejection);
+        status(&shared.answers, &rejection)
+    })
+}
+
 /// A refusal as a status, with the challenge and `retry-after` as metadata.
 #[must_use]
 pub fn status(answers: &Answers, rejection: &Rejection) -> Status {
@@ -73,6 +90,7 @@ pub fn status(answers: &Answers, rejection: &Rejection) -> Status {
 fn of(refusal: &Refusal<'_>) -> Status {
     let mut headers = HeaderMap::new();
     refusal.write_headers(&mut headers);
+    write_step_up(refusal, &mut headers);
     let message = if refusal.status().is_server_error() {
         refusal.detail()
     } else {

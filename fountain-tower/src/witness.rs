@@ -1,9 +1,10 @@
-use fountain_core::access::{Authorized, Require};
-use fountain_core::{Principal, Reason, Rejection};
+use fountain_core::access::{Authorized, Require, RoleCatalog};
+use fountain_core::{Principal, Reason, Rejection, Timestamp};
 use http::Extensions;
 
 use crate::auth::{AuthContext, Shared};
 use crate::missing_layer;
+use crate::step_up::{has_step_up, take_step_up};
 
 /// The witness that the principal in a request's extensions meets the requirement `R` (L-05), for a service on bare
 /// `http` types. In axum and tonic there are extractors and functions that answer by themselves.
@@ -66,11 +67,29 @@ pub(crate) fn judge<R: Require>(extensions: &Extensions) -> Result<Authorized<R>
         return Err(Unmet::NoCatalog(shared));
     };
     let met = match extensions.get::<Principal>() {
-        Some(principal) => catalog.authorize(principal.clone(), shared.clock.now()),
+        Some(principal) => meet::<R>(catalog, principal, extensions, shared.clock.now()),
         None => Err(Rejection::missing_credential()),
     };
     met.map_err(|rejection| {
         shared.count(&rejection);
         Unmet::Refused(shared, rejection)
     })
+}
+
+/// With the proof that a [`StepUpLayer`](crate::StepUpLayer) left, where the requirement names an act; on the resource that the layer
+/// found.
+fn meet<R: Require>(
+    catalog: &RoleCatalog,
+    principal: &Principal,
+    extensions: &Extensions,
+    now: Timestamp,
+) -> Result<Authorized<R>, Rejection> {
+    if has_step_up(extensions)
+        && catalog.required::<R>()?.step_up().is_some()
+        && let Some(proof) = take_step_up(extensions)
+    {
+        let resource = proof.resource().map(str::to_owned);
+        return catalog.authorize_stepped_up(principal.clone(), proof, resource.as_deref(), now);
+    }
+    catalog.authorize(principal.clone(), now)
 }

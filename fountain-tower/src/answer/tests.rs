@@ -131,6 +131,39 @@ fn a_step_up_problem_holds_what_is_asked_for() {
     assert!(challenge.contains("max_age=\"300\""), "{challenge}");
 }
 
+/// What a client is to step up for is in the body, however hostile the resource that it named.
+#[test]
+fn a_step_up_problem_names_the_act_and_the_resource_as_they_are() {
+    let resource = "a\"}],\u{202e}\r\n\u{1b}[31m\0é";
+    let rejection = Rejection::new(
+        RejectionKind::StepUpRequired {
+            acr: None,
+            max_age: None,
+            action: Some("keys:rotate".into()),
+            resource: Some(resource.to_owned()),
+        },
+        Reason::GrantMissing,
+    );
+    let response = json(&rejection);
+    let problem: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+    assert_eq!(problem["action"], "keys:rotate");
+    assert_eq!(problem["resource"], resource);
+    for value in response
+        .headers()
+        .values()
+        .chain(grpc(&rejection).headers().values())
+    {
+        assert!(
+            value
+                .as_bytes()
+                .iter()
+                .all(|byte| (b' '..=b'~').contains(byte))
+        );
+    }
+    let without: serde_json::Value = serde_json::from_slice(json(&step_up()).body()).unwrap();
+    assert!(without.get("action").is_none() && without.get("resource").is_none());
+}
+
 #[test]
 fn what_could_break_out_of_a_challenge_is_left_out() {
     let response = json(&scope("a\"\\\r\n, error=\"b\u{e9}"));

@@ -7,14 +7,17 @@ use fountain_core::{Principal, Reason, Rejection};
 
 use super::Shared;
 
-/// A credential being verified. Boxed: `Authenticator` is a trait object, and this is not the fast path.
-pub(crate) type Verification = Pin<Box<dyn Future<Output = Result<Principal, Rejection>> + Send>>;
+/// What has to be waited for before a request is let through.
+pub(crate) type Decision<T> = Pin<Box<dyn Future<Output = Result<T, Rejection>> + Send>>;
 
-/// A request that waits for its verification, with the service that was polled ready for it.
+/// A credential being verified. Boxed: `Authenticator` is a trait object, and this is not the fast path.
+pub(crate) type Verification = Decision<Principal>;
+
+/// A request that waits for its decision, with the service that was polled ready for it.
 ///
-/// Dropping it at any point drops the verification, the request and the service with what it had reserved.
-pub(crate) struct Pending<S, Q, R> {
-    pub(crate) decision: Verification,
+/// Dropping it at any point drops the decision, the request and the service with what it had reserved.
+pub(crate) struct Pending<S, Q, R, T = Principal> {
+    pub(crate) decision: Decision<T>,
     pub(crate) deadline: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     pub(crate) request: Q,
     pub(crate) service: S,
@@ -22,11 +25,11 @@ pub(crate) struct Pending<S, Q, R> {
     pub(crate) responder: R,
 }
 
-impl<S, Q, R> Pending<S, Q, R> {
+impl<S, Q, R, T> Pending<S, Q, R, T> {
     /// The decision, or its refusal when the deadline passes first.
     ///
-    /// The deadline begins when the verification first has to wait, so that one which does not costs no timer.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Principal, Rejection>> {
+    /// The deadline begins when the decision first has to wait, so that one which does not costs no timer.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Rejection>> {
         if let Poll::Ready(decided) = self.decision.as_mut().poll(cx) {
             return Poll::Ready(decided);
         }

@@ -14,6 +14,7 @@ use super::pending::Verification;
 use crate::answer::Answers;
 use crate::identity_headers::IdentityHeaders;
 use crate::responder::Responder;
+use crate::step_up::STEP_UP_HEADER;
 use crate::timer::Timer;
 
 /// What all clones of a layer, and the layers behind it, have in common.
@@ -39,7 +40,7 @@ impl Shared {
     pub(crate) fn cleanse<B>(&self, request: &mut Request<B>) {
         let mut spoofed = false;
         for (name, value) in request.headers_mut() {
-            if name == AUTHORIZATION || name == X_API_KEY {
+            if name == AUTHORIZATION || name == X_API_KEY || name == STEP_UP_HEADER {
                 value.set_sensitive(true);
             }
             spoofed |= self.identity.covers(name);

@@ -11,4 +11,5 @@ mod grpc;
 mod jwks;
 #[cfg(feature = "stack")]
 mod stack;
+mod step_up;
 mod support;
