@@ -91,11 +91,7 @@ impl App {
             .authorize::<R>(principal)
             .map_err(|rejection| {
                 self.0.refusals.refused(rejection.reason());
-                Failure::NeedsStepUp {
-                    rejection,
-                    action,
-                    resource: resource.map(str::to_owned),
-                }
+                Failure::refused_for(rejection, action, resource)
             })
     }
 }

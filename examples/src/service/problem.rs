@@ -5,12 +5,12 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::response::{IntoResponse, Response};
 use fountain_core::{Error, ErrorKind, Rejection, RejectionKind};
-use fountain_tower::{Answers, ProblemJson, Refusal, Responder};
+use fountain_tower::{Answers, ProblemJson};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::app::App;
 
@@ -19,12 +19,6 @@ use super::app::App;
 pub(super) enum Failure {
     /// Refused for what the caller showed, in the one form that all refusals have.
     Refused(Rejection),
-    /// As `Refused`; if it is for lack of step-up, the answer says for what.
-    NeedsStepUp {
-        rejection: Rejection,
-        action: &'static str,
-        resource: Option<String>,
-    },
     /// A refresh token that is not good: 401, as the service's contract has it.
     InvalidGrant,
     /// Anything else that is the caller's.
@@ -69,6 +63,26 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// A refusal; one for the lack of step-up says for what, since the client sends both back to get it.
+    pub(super) fn refused_for(
+        rejection: Rejection,
+        action: &'static str,
+        resource: Option<&str>,
+    ) -> Self {
+        let RejectionKind::StepUpRequired { acr, max_age, .. } = rejection.kind() else {
+            return rejection.into();
+        };
+        let kind = RejectionKind::StepUpRequired {
+            acr: acr.clone(),
+            max_age: *max_age,
+            action: Some(action.into()),
+            resource: resource.map(str::to_owned),
+        };
+        Self::Refused(Rejection::new(kind, rejection.reason()))
+    }
+}
+
 impl From<Rejection> for Failure {
     fn from(rejection: Rejection) -> Self {
         match rejection.kind() {
@@ -103,11 +117,6 @@ impl IntoResponse for Failure {
         let answers = Answers::default();
         match self {
             Self::Refused(rejection) => answers.respond(&ProblemJson, &rejection, None),
-            Self::NeedsStepUp {
-                rejection,
-                action,
-                resource,
-            } => answers.respond(&StepUp { action, resource }, &rejection, None),
             Self::InvalidGrant => {
                 let mut response = problem(
                     StatusCode::UNAUTHORIZED,
@@ -142,30 +151,6 @@ fn problem(status: StatusCode, code: &'static str, detail: &str) -> Response {
         (CACHE_CONTROL, "no-store"),
     ];
     (status, headers, body.to_string()).into_response()
-}
-
-/// Fountain's answer, and in its body for what the step-up is needed: the client sends both back to get it.
-#[derive(Debug)]
-struct StepUp {
-    action: &'static str,
-    resource: Option<String>,
-}
-
-impl<B: From<Bytes>> Responder<B> for StepUp {
-    fn respond(&self, refusal: &Refusal<'_>) -> http::Response<B> {
-        let response: http::Response<Bytes> = ProblemJson.respond(refusal);
-        if !matches!(refusal.kind(), RejectionKind::StepUpRequired { .. }) {
-            return response.map(B::from);
-        }
-        response.map(|body| {
-            let mut members: Map<String, Value> = serde_json::from_slice(&body).unwrap_or_default();
-            members.insert("action".to_owned(), self.action.into());
-            if let Some(resource) = &self.resource {
-                members.insert("resource".to_owned(), resource.as_str().into());
-            }
-            B::from(Bytes::from(Value::Object(members).to_string()))
-        })
-    }
 }
 
 /// A body of JSON: 415 for another type, 413 above the bound, 408 when it does not come, 400 when it is not JSON, 422
