@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::permit::Change;
 use super::sealed::Sealed;
 use super::{SecondFactor, is_second, place};
@@ -6,9 +8,11 @@ use crate::audit::AuditAction;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::identity::{Subject, Tenant};
-use crate::otp::{Channel, DeliveryAddress, FactorId, FactorKind, FactorRecord, Notice, OtpSecret};
+use crate::otp::{
+    Channel, DeliveryAddress, FactorId, FactorKind, FactorRecord, Notice, OtpSecret, OtpauthUri,
+    OtpauthUse,
+};
 use crate::secret::{Secret, SecretBytes};
-use std::time::Duration;
 
 /// A new authenticator, to be shown to its owner once.
 #[derive(Debug, Clone)]
@@ -28,6 +32,7 @@ pub struct Enrolment {
 struct NewFactor {
     kind: FactorKind,
     content: SecretBytes,
+    mark: u64,
     life: Duration,
 }
 
@@ -67,6 +72,7 @@ impl SecondFactor {
         let new = NewFactor {
             kind: FactorKind::Totp,
             content: Sealed::write_totp(&secret, rules, is_proven)?,
+            mark: 0,
             life: Self::CONFIRM_WITHIN,
         };
         let (factor, confirm_by) = self.insert(by, tenant, subject, new).await?;
@@ -103,6 +109,7 @@ impl SecondFactor {
         let new = NewFactor {
             kind: FactorKind::Hotp,
             content: Sealed::write_hotp(&secret, rules, is_proven)?,
+            mark: 0,
             life: Self::CONFIRM_WITHIN,
         };
         let (factor, confirm_by) = self.insert(by, tenant, subject, new).await?;
@@ -112,6 +119,47 @@ impl SecondFactor {
             uri,
             confirm_by,
         })
+    }
+
+    /// Takes over an authenticator from another system, by the URI that it exported: pending until one good code confirms it. Its
+    /// window and what is looked ahead are those of the builder.
+    ///
+    /// # Errors
+    /// As [`enrol_totp`](Self::enrol_totp).
+    ///
+    /// # Cancel safety
+    /// As [`enrol_totp`](Self::enrol_totp).
+    ///
+    /// # Security
+    /// Whoever has seen the URI has the authenticator: the other system, and all that it was exported through. A new enrolment is
+    /// better.
+    pub async fn take_over(
+        &self,
+        by: impl Into<Authority<'_>>,
+        tenant: &Tenant,
+        subject: &Subject,
+        uri: &OtpauthUri,
+        proof: Option<SteppedUp>,
+    ) -> Result<FactorId, Error> {
+        let by = by.into();
+        let is_proven = self.may_enrol(by, tenant, subject, proof).await?;
+        let rules = self.0.authenticators;
+        let rules = rules.algorithm(uri.algorithm()).digits(uri.digits());
+        let new = match uri.usage() {
+            OtpauthUse::Totp { period } => NewFactor {
+                kind: FactorKind::Totp,
+                content: Sealed::write_totp(uri.secret(), rules.period(period)?, is_proven)?,
+                mark: 0,
+                life: Self::CONFIRM_WITHIN,
+            },
+            OtpauthUse::Hotp { counter } => NewFactor {
+                kind: FactorKind::Hotp,
+                content: Sealed::write_hotp(uri.secret(), rules, is_proven)?,
+                mark: counter,
+                life: Self::CONFIRM_WITHIN,
+            },
+        };
+        Ok(self.insert(by, tenant, subject, new).await?.0)
     }
 
     /// Notes an address that codes are to be sent to. It is good for nothing until a code that was sent there confirms it: see
@@ -144,6 +192,7 @@ impl SecondFactor {
                 Channel::Email => FactorKind::Email,
             },
             content: Sealed::write_address(address, is_proven)?,
+            mark: 0,
             life: self.0.address_life,
         };
         Ok(self.insert(by, tenant, subject, new).await?.0)
@@ -259,7 +308,7 @@ impl SecondFactor {
             subject: subject.clone(),
             kind: new.kind,
             sealed,
-            mark: 0,
+            mark: new.mark,
             created_at: now,
             confirmed_at: None,
             confirm_by: now + new.life,

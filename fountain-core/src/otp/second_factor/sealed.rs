@@ -180,3 +180,108 @@ fn write(content: StoredContent<'_>, proven: bool) -> Result<SecretBytes, Error>
     })?;
     Ok(SecretBytes::new(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::danger::InsecureSeededRandom;
+
+    fn secret() -> OtpSecret {
+        OtpSecret::generate(&InsecureSeededRandom::new(1)).unwrap()
+    }
+
+    fn read(bytes: &[u8], kind: FactorKind) -> Result<Sealed, Error> {
+        Sealed::read(&SecretBytes::new(bytes.to_vec()), kind)
+    }
+
+    fn text(bytes: &SecretBytes) -> &str {
+        std::str::from_utf8(bytes.expose()).unwrap()
+    }
+
+    ///
+    #[test]
+    fn what_was_written_is_read_with_its_parameters() {
+        let rules = AuthenticatorRules::default()
+            .algorithm(OtpAlgorithm::Sha512)
+            .digits(Digits::Eight)
+            .period(60)
+            .unwrap()
+            .window(TotpWindow::new(2, 1).unwrap())
+            .look_ahead(LookAhead::new(7).unwrap());
+        for is_proven in [true, false] {
+            let written = Sealed::write_totp(&secret(), rules, is_proven).unwrap();
+            let sealed = Sealed::read(&written, FactorKind::Totp).unwrap();
+            assert_eq!(sealed.is_proven, is_proven);
+            let Content::Totp(totp) = sealed.content else {
+                panic!("it is no TOTP");
+            };
+            let expected = rules.totp(secret()).unwrap();
+            assert_eq!(format!("{totp:?}"), format!("{expected:?}"));
+            let now = crate::Timestamp::from_unix_seconds(1_900_000_000);
+            let (one, other) = (totp.code_at(now).unwrap(), expected.code_at(now).unwrap());
+            assert_eq!(one.expose(), other.expose());
+
+            let written = Sealed::write_hotp(&secret(), rules, is_proven).unwrap();
+            let Content::Hotp(hotp) = Sealed::read(&written, FactorKind::Hotp).unwrap().content
+            else {
+                panic!("it is no HOTP");
+            };
+            assert_eq!(format!("{hotp:?}"), format!("{:?}", rules.hotp(secret())));
+        }
+        let local = format!("{}@b.example", "!#$%&'*+/=?^_`{|}~-");
+        for (channel, to) in [(Channel::Sms, "+436641234567"), (Channel::Email, &local)] {
+            let address = DeliveryAddress::new(channel, to).unwrap();
+            let kind = FactorKind::from_name(channel.as_str()).unwrap();
+            let written = Sealed::write_address(&address, true).unwrap();
+            let sealed = Sealed::read(&written, kind).unwrap();
+            assert_eq!(sealed.address(), Some(&address));
+            assert!(!format!("{sealed:?}").contains(to));
+        }
+    }
+
+    /// no copy is left behind by a buffer that grew.
+    #[test]
+    fn the_longest_content_fits_into_its_buffer() {
+        let longest = OtpSecret::from_bytes(SecretBytes::new((0..64).collect())).unwrap();
+        let rules = AuthenticatorRules::default().algorithm(OtpAlgorithm::Sha512);
+        assert!(text(&Sealed::write_totp(&longest, rules, false).unwrap()).len() < CAPACITY / 2);
+        let to = format!("{}@{}.example", "a".repeat(64), "b.".repeat(88) + "b");
+        let to = DeliveryAddress::new(Channel::Email, &to).unwrap();
+        assert!(text(&Sealed::write_address(&to, false).unwrap()).len() < CAPACITY / 2);
+    }
+
+    /// F-35: what is of another version, of another kind or damaged is an error, and says nothing of what it holds.
+    #[test]
+    fn what_cannot_be_read_is_corrupt() {
+        let written = Sealed::write_totp(&secret(), AuthenticatorRules::default(), true).unwrap();
+        let good = text(&written);
+        assert!(read(good.as_bytes(), FactorKind::Totp).is_ok());
+        for kind in FactorKind::ALL
+            .iter()
+            .filter(|kind| **kind != FactorKind::Totp)
+        {
+            assert!(read(good.as_bytes(), *kind).is_err(), "{kind:?}");
+        }
+        for (from, to) in [
+            ("\"v\":1", "\"v\":2"),
+            ("\"v\":1,", ""),
+            ("\"proven\":true", "\"proven\":1"),
+            ("{\"v\"", "{\"more\":0,\"v\""),
+            ("\"period\":30", "\"period\":14"),
+            ("\"period\":30", "\"period\":-30"),
+            ("\"digits\":6", "\"digits\":7"),
+            ("SHA1", "MD5"),
+            ("[1,0]", "[3,0]"),
+            ("\"secret\":\"", "\"secret\":\"a"),
+        ] {
+            let bad = good.replacen(from, to, 1);
+            assert_ne!(bad, good);
+            let error = read(bad.as_bytes(), FactorKind::Totp).unwrap_err();
+            assert_eq!(*error.kind(), ErrorKind::Corrupt, "{to}");
+            assert!(std::error::Error::source(&error).is_none());
+        }
+        for cut in 0..good.len() {
+            assert!(read(&good.as_bytes()[..cut], FactorKind::Totp).is_err());
+        }
+    }
+}

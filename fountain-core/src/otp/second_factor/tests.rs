@@ -20,9 +20,11 @@ use crate::secret::{Digest, Secret};
 
 mod answers;
 mod codes;
+mod dropped;
 
 mod enrolment;
 mod recovery;
+mod slow;
 
 /// Keeps what it was to send, and fails when it was told to.
 #[derive(Debug, Default)]

@@ -345,3 +345,44 @@ fn settings_out_of_bounds_are_all_named() {
     assert!(build(|builder| builder.service_name("Shop").attempts(0)).is_err());
     assert!(build(|builder| builder.service_name("Shop").attempts(1)).is_ok());
 }
+
+/// What another system exported goes on here: its digits, its period, its counter.
+#[tokio::test]
+async fn an_authenticator_of_another_system_is_taken_over_as_it_is() {
+    let w = world();
+    let secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJR";
+    let take_over = async |uri: &str| {
+        let uri = crate::otp::OtpauthUri::parse(uri).unwrap();
+        w.service
+            .take_over(Authority::System, &w.tenant, &w.alice, &uri, None)
+            .await
+            .unwrap()
+    };
+    let factor = take_over(&format!(
+        "otpauth://totp/alice?secret={secret}&digits=8&period=60&algorithm=SHA256"
+    ))
+    .await;
+    let totp = Totp::new(OtpSecret::from_base32(secret).unwrap())
+        .digits(crate::otp::Digits::Eight)
+        .algorithm(crate::otp::OtpAlgorithm::Sha256)
+        .period(60)
+        .unwrap();
+    let code = totp.code_at(w.clock.now()).unwrap();
+    let confirm = w
+        .service
+        .confirm(&w.tenant, &w.alice, &factor, code.expose());
+    confirm.await.unwrap();
+    let factor = take_over(&format!("otpauth://hotp/alice?secret={secret}&counter=41")).await;
+    let hotp = crate::otp::Hotp::new(OtpSecret::from_base32(secret).unwrap());
+    let confirm = async |counter| {
+        let code = hotp.code_at(counter);
+        w.service
+            .confirm(&w.tenant, &w.alice, &factor, code.expose())
+            .await
+    };
+    assert_eq!(why(confirm(40).await), Reason::CodeWrong);
+    confirm(41).await.unwrap();
+    let code = hotp.code_at(41);
+    let answer = SecondFactorAnswer::Authenticator(code.expose());
+    assert_eq!(why(w.verify(answer).await), Reason::CodeWrong);
+}
