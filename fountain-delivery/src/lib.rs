@@ -6,6 +6,8 @@ pub mod danger;
 #[cfg(any(feature = "twilio", feature = "webhook"))]
 mod http;
 mod routed;
+#[cfg(feature = "sender-check")]
+pub mod sender;
 #[cfg(feature = "smtp")]
 pub mod smtp;
 #[cfg(feature = "twilio")]

@@ -118,6 +118,16 @@ impl DkimKey {
         format!("v=DKIM1; k={kind}; p={public}")
     }
 
+    #[cfg(feature = "sender-check")]
+    pub(crate) fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    #[cfg(feature = "sender-check")]
+    pub(crate) fn selector(&self) -> &str {
+        &self.selector
+    }
+
     /// Whether DMARC counts its signature for mails from this domain: it is the same, or one above it.
     pub(super) fn is_aligned(&self, from: &str) -> bool {
         from == self.domain

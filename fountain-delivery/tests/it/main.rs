@@ -16,6 +16,8 @@ mod http;
 #[cfg(feature = "smtp")]
 mod mail;
 mod routed;
+#[cfg(feature = "sender-check")]
+mod sender;
 #[cfg(feature = "smtp")]
 mod smtp;
 #[cfg(feature = "twilio")]
