@@ -11,6 +11,7 @@ use crate::change::ChangeFollower;
 use crate::clock::Clock;
 use crate::error::Rejection;
 use crate::identity::Principal;
+use crate::login::SignIn;
 use crate::maintenance::Maintenance;
 use crate::random::Random;
 use crate::signing::Keyring;
@@ -58,7 +59,8 @@ pub struct Fountain(Arc<Services>);
 pub(crate) struct Services {
     pub(crate) api_keys: ApiKeys,
     pub(crate) keyring: Arc<Keyring>,
-    pub(crate) tokens: Tokens,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) sign_in: Option<SignIn>,
     pub(crate) subjects: Subjects,
     pub(crate) catalog: RoleCatalog,
     pub(crate) audit: Arc<dyn AuditStore>,
@@ -90,6 +92,12 @@ impl Fountain {
     #[must_use]
     pub fn tokens(&self) -> &Tokens {
         &self.0.tokens
+    }
+
+    /// Signing in, if the builder was [told so](FountainBuilder::sign_in).
+    #[must_use]
+    pub fn sign_in(&self) -> Option<&SignIn> {
+        self.0.sign_in.as_ref()
     }
 
     /// Subjects and their roles.

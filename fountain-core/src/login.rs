@@ -1,4 +1,4 @@
-//! Signing in: the names that people sign in by, and where their password hashes are.
+//! Signing in: name and password, then a second factor, then tokens; and where names and password hashes are.
 //!
 //! ```
 //! use fountain_core::login::LoginName;
@@ -12,7 +12,15 @@
 //! # Ok::<(), fountain_core::Error>(())
 //! ```
 
+mod attempt;
+mod service;
+mod sign_in;
 mod store;
+
+pub use attempt::{LoginAnswer, LoginAttempt, LoginOutcome, SignedIn};
+pub use service::{Login, NewCredential};
+pub(crate) use sign_in::Foundation;
+pub use sign_in::{SignIn, SignInBuilder};
 
 pub use crate::identity::LoginName;
 pub use store::{CredentialRecord, CredentialStore, ReplaceOutcome};

@@ -8,14 +8,24 @@ use std::time::Duration;
 use crate::api_key::KeyStore;
 use crate::error::{Error, StoreError};
 use crate::fountain::{Fountain, Services};
+use crate::lockout::LockoutStore;
 use crate::metrics;
+use crate::otp::{ChallengeStore, FactorStore};
 use crate::token::{RefreshTokenStore, RevocationStore};
 
-/// The stores that are purged, and when the slower chores were last done.
+/// The stores that are purged.
+pub(crate) struct Purged {
+    pub(crate) keys: Arc<dyn KeyStore>,
+    pub(crate) families: Arc<dyn RefreshTokenStore>,
+    pub(crate) revocations: Arc<dyn RevocationStore>,
+    pub(crate) lockouts: Arc<dyn LockoutStore>,
+    pub(crate) challenges: Arc<dyn ChallengeStore>,
+    pub(crate) factors: Arc<dyn FactorStore>,
+}
+
+/// What is purged, and when the slower chores were last done.
 pub(crate) struct Maintenance {
-    keys: Arc<dyn KeyStore>,
-    families: Arc<dyn RefreshTokenStore>,
-    revocations: Arc<dyn RevocationStore>,
+    purged: Purged,
     key_retention: Duration,
     chores_at: AtomicU64,
     feed_age: ::metrics::Gauge,
@@ -46,19 +56,15 @@ impl Maintenance {
     /// How long a revocation is kept after nothing that it is about can be alive: 12 hours. Tokens of a revoked
     /// credential would work again on every other node if one whose clock had jumped ahead forgot it early (F-30).
     const REVOCATION_RETENTION: Duration = Duration::from_secs(12 * 3_600);
+    /// How long challenges, pending factors and counts of attempts are kept after they have ended: an hour, which is more than
+    /// nodes' clocks may be apart.
+    const SIGN_IN_RETENTION: Duration = Duration::from_secs(3_600);
     /// Batches in one tick at most, so that a tick is bounded.
     const BATCHES: usize = 20;
 
-    pub(crate) fn new(
-        keys: Arc<dyn KeyStore>,
-        families: Arc<dyn RefreshTokenStore>,
-        revocations: Arc<dyn RevocationStore>,
-        key_retention: Duration,
-    ) -> Self {
+    pub(crate) fn new(purged: Purged, key_retention: Duration) -> Self {
         Self {
-            keys,
-            families,
-            revocations,
+            purged,
             key_retention,
             chores_at: AtomicU64::new(0),
             feed_age: ::metrics::gauge!(metrics::CHANGE_FEED_AGE.name),
@@ -92,7 +98,8 @@ impl Fountain {
     ///
     /// Every second: reads the change feed. Every minute: the signing keys' next step, notes of last use, and
     /// removal in bounded batches of what has ended: token families an hour after, revocations 12 hours after
-    /// anything that they are about can be alive, API keys after their retention (R-101).
+    /// anything that they are about can be alive, API keys after their retention, challenges, factors that were never confirmed
+    /// and forgotten attempts an hour after (R-101).
     ///
     /// ```no_run
     /// # async fn example(fountain: fountain_core::Fountain) {
@@ -158,26 +165,25 @@ async fn purge(services: &Services) -> Result<u64, StoreError> {
     let now = services.clock.now();
     let mut purged = 0;
     let mut failure = None;
-    let (mut keys, mut families, mut revocations) = (true, true, true);
+    // As long as a table gave up something in the batch before.
+    let mut more = [true; 6];
     for _ in 0..Maintenance::BATCHES {
-        if keys {
-            let before = now - maintenance.key_retention;
-            let removed = maintenance.keys.purge(before, Maintenance::BATCH).await;
-            keys = note(removed, &mut purged, &mut failure);
+        let [keys, families, revocations, lockouts, challenges, factors] = &mut more;
+        macro_rules! purge {
+            ($table:ident, $retention:expr) => {
+                if *$table {
+                    let store = &maintenance.purged.$table;
+                    let removed = store.purge(now - $retention, Maintenance::BATCH).await;
+                    *$table = note(removed, &mut purged, &mut failure);
+                }
+            };
         }
-        if families {
-            let before = now - Maintenance::FAMILY_RETENTION;
-            let removed = maintenance.families.purge(before, Maintenance::BATCH).await;
-            families = note(removed, &mut purged, &mut failure);
-        }
-        if revocations {
-            let before = now - Maintenance::REVOCATION_RETENTION;
-            let removed = maintenance
-                .revocations
-                .purge(before, Maintenance::BATCH)
-                .await;
-            revocations = note(removed, &mut purged, &mut failure);
-        }
+        purge!(keys, maintenance.key_retention);
+        purge!(families, Maintenance::FAMILY_RETENTION);
+        purge!(revocations, Maintenance::REVOCATION_RETENTION);
+        purge!(lockouts, Maintenance::SIGN_IN_RETENTION);
+        purge!(challenges, Maintenance::SIGN_IN_RETENTION);
+        purge!(factors, Maintenance::SIGN_IN_RETENTION);
     }
     failure.map_or(Ok(purged), Err)
 }

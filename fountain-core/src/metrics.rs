@@ -78,6 +78,9 @@ metrics! {
     /// Passwords hashed.
     PASSWORD_HASHES = "fountain_password_hashes_total", Counter, ["outcome"],
         "Passwords to hash or to verify: hashed, matched, mismatched, busy (refused, the queue was full) or failed";
+    /// Logins.
+    LOGINS = "fountain_logins_total", Counter, ["outcome"],
+        "Logins that came to an end, by outcome: accepted, which is when there are tokens, or the reason of the refusal";
     /// Attempts that were counted before they were judged.
     ATTEMPTS_COUNTED = "fountain_attempts_counted_total", Counter, ["kind"],
         "Attempts at a password, a code or a recovery code that were counted and judged, right or wrong";

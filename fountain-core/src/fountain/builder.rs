@@ -8,7 +8,10 @@ use crate::audit::AuditStore;
 use crate::change::{CacheTrust, ChangeBell, ChangeFeed, ChangeFollower};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, ConfigErrors, Error, ErrorKind};
-use crate::maintenance::Maintenance;
+use crate::lockout::LockoutStore;
+use crate::login::{CredentialStore, Foundation, SignInBuilder};
+use crate::maintenance::{Maintenance, Purged};
+use crate::otp::{ChallengeStore, FactorStore};
 use crate::random::{OsRandom, Random};
 use crate::seal::{KeyEncryption, Sealer};
 use crate::secret::Pepper;
@@ -40,6 +43,7 @@ use overridden::Overridden;
 /// | `staleness` | memories are believed for 5 s without word from the change feed |
 /// | `remember` | 100,000 tokens and 100,000 keys at most |
 /// | `change_bell` | none: other nodes hear of a change from their store's own listener, or at their next poll |
+/// | `sign_in` | nobody signs in: no login, no second factors, no step-up |
 /// | `key_retention` | ended API keys are kept for 30 days |
 /// | clock, randomness | the operating system's |
 ///
@@ -69,8 +73,13 @@ pub struct FountainBuilder {
     families: Arc<dyn RefreshTokenStore>,
     revocations: Arc<dyn RevocationStore>,
     subjects: Arc<dyn SubjectStore>,
+    credentials: Arc<dyn CredentialStore>,
+    factors: Arc<dyn FactorStore>,
+    challenges: Arc<dyn ChallengeStore>,
+    lockouts: Arc<dyn LockoutStore>,
     audit: Arc<dyn AuditStore>,
     feed: Arc<dyn ChangeFeed>,
+    sign_in: Option<SignInBuilder>,
     overridden: Overridden,
     bell: Option<Arc<dyn ChangeBell>>,
     rules: TokenRulesBuilder,
@@ -99,8 +108,13 @@ impl FountainBuilder {
             families: store.clone(),
             revocations: store.clone(),
             subjects: store.clone(),
+            credentials: store.clone(),
+            factors: store.clone(),
+            challenges: store.clone(),
+            lockouts: store.clone(),
             audit: store.clone(),
             feed: store,
+            sign_in: None,
             overridden: Overridden::default(),
             bell: None,
             rules: TokenRules::builder(),
@@ -274,6 +288,45 @@ impl FountainBuilder {
         self
     }
 
+    /// Signing in: by name and password, second factors and step-up. None of it is there unless this is called.
+    pub fn sign_in(mut self, sign_in: SignInBuilder) -> Self {
+        self.sign_in = Some(sign_in);
+        self
+    }
+
+    /// Holds names and password hashes, instead of the store that the builder began with.
+    pub fn credential_store(mut self, store: Arc<dyn CredentialStore>) -> Self {
+        self.credentials = store;
+        self
+    }
+
+    /// Holds second factors, instead of the store that the builder began with.
+    ///
+    /// # Security
+    /// It must be a durable one: a loss gives spent codes back, and switches second factors off.
+    pub fn factor_store(mut self, store: Arc<dyn FactorStore>) -> Self {
+        self.factors = store;
+        self
+    }
+
+    /// Holds challenges and grants by step-up, instead of the store that the builder began with: a Redis, say.
+    ///
+    /// A loss re-opens nothing (F-17): what is not there cannot be answered, nor spent. People begin again.
+    pub fn challenge_store(mut self, store: Arc<dyn ChallengeStore>) -> Self {
+        self.challenges = store;
+        self
+    }
+
+    /// Holds attempts, locks and budgets, instead of the store that the builder began with.
+    ///
+    /// # Security
+    /// A loss ends every lock and gives every guesser a new set of attempts: in a store that may lose what it holds, that has to be
+    /// accepted in words (`accept_volatile_security_state` of the Redis store).
+    pub fn lockout_store(mut self, store: Arc<dyn LockoutStore>) -> Self {
+        self.lockouts = store;
+        self
+    }
+
     /// Holds the audit trail of what is no change, instead of the store that the builder began with.
     pub fn audit_store(mut self, store: Arc<dyn AuditStore>) -> Self {
         self.audit = store;
@@ -404,6 +457,10 @@ impl FountainBuilder {
                     .build(),
             )
         });
+        let lockout = self.sign_in.as_ref().and_then(|sign_in| {
+            let (clock, random) = (self.clock.clone(), self.random.clone());
+            problems.take(sign_in.lockout(self.lockouts.clone(), clock, random))
+        });
         problems.into_result()?;
         let (
             Some(rules),
@@ -439,35 +496,59 @@ impl FountainBuilder {
             clock: self.clock.clone(),
             random: self.random.clone(),
         }));
-        let tokens = Tokens::new(TokenParts {
+        let tokens = Arc::new(Tokens::new(TokenParts {
             rules,
             refresh_rules,
             policies: self.policies,
             keyring: keyring.clone(),
             refresh_store: self.families.clone(),
             revocations: self.revocations.clone(),
-            subjects: Some(self.subjects),
+            subjects: Some(self.subjects.clone()),
+            lockout: lockout.clone(),
             catalog: catalog.clone(),
             pepper: self.pepper,
             trust: trust.clone(),
             cache_capacity: self.remember,
             clock: self.clock.clone(),
             random: self.random.clone(),
-        });
+        }));
+        let sign_in = self
+            .sign_in
+            .zip(lockout)
+            .map(|(sign_in, lockout)| {
+                sign_in.build(Foundation {
+                    credentials: self.credentials,
+                    factors: self.factors.clone(),
+                    challenges: self.challenges.clone(),
+                    subjects: self.subjects,
+                    lockout,
+                    sealer: sealer.clone(),
+                    tokens: tokens.clone(),
+                    clock: self.clock.clone(),
+                    random: self.random.clone(),
+                })
+            })
+            .transpose()?;
         Ok(Wired {
             sealer,
             services: Services {
                 api_keys,
                 keyring,
                 tokens,
+                sign_in,
                 subjects,
                 catalog,
                 audit: self.audit,
                 follower: ChangeFollower::new(self.feed, self.clock.clone(), trust),
                 maintenance: Maintenance::new(
-                    self.keys,
-                    self.families,
-                    self.revocations,
+                    Purged {
+                        keys: self.keys,
+                        families: self.families,
+                        revocations: self.revocations,
+                        lockouts: self.lockouts,
+                        challenges: self.challenges,
+                        factors: self.factors,
+                    },
                     self.key_retention,
                 ),
                 clock: self.clock,

@@ -156,27 +156,21 @@ impl StepUp {
         action: &StepUpAction,
         resource: Option<&str>,
     ) -> Digest {
-        let [kind, issuer, session] = match principal.credential() {
-            Credential::ApiKey { id } => ["key", "", id.as_str()],
-            Credential::AccessToken {
-                issuer,
-                family: Some(family),
-                ..
-            } => ["family", issuer.as_str(), family.as_str()],
-            Credential::AccessToken { id, issuer, .. } => ["token", issuer.as_str(), id.as_str()],
-        };
-        let of = [
-            "binding",
-            principal.tenant().as_str(),
-            principal.subject().as_str(),
-            kind,
-            issuer,
-            session,
-            action.as_str(),
-        ];
+        let of = session(principal, "binding");
+        let act = std::iter::once(action.as_str()).chain(resource);
+        keyed(&self.0.pepper, of.into_iter().chain(act).map(str::as_bytes))
+    }
+
+    /// What a code is bound to that is sent before the act is known: the tenant, the subject and the session, and no act.
+    ///
+    /// # Security
+    /// Such a code makes a grant for whichever act it is handed in with, as that of an authenticator does, and the message that it
+    /// comes in cannot say for which. Bind it to the act where the client knows that before: [`binding`](Self::binding).
+    #[must_use]
+    pub fn session_binding(&self, principal: &Principal) -> Digest {
         keyed(
             &self.0.pepper,
-            of.into_iter().chain(resource).map(str::as_bytes),
+            session(principal, "session").map(str::as_bytes),
         )
     }
 
@@ -335,7 +329,7 @@ impl StepUp {
         let is_for_this = factor.tenant == *principal.tenant()
             && factor.subject == *principal.subject()
             && factor.purpose == ChallengePurpose::step_up()
-            && factor.binding == *binding;
+            && (factor.binding == *binding || factor.binding == self.session_binding(principal));
         if !is_for_this {
             return Err(Rejection::authentication_failed(Reason::ChallengeUnknown));
         }
@@ -426,6 +420,27 @@ impl StepUp {
             None => event,
         })
     }
+}
+
+/// The session of a principal, as parts of a digest.
+fn session<'p>(principal: &'p Principal, label: &'p str) -> [&'p str; 6] {
+    let [kind, issuer, session] = match principal.credential() {
+        Credential::ApiKey { id } => ["key", "", id.as_str()],
+        Credential::AccessToken {
+            issuer,
+            family: Some(family),
+            ..
+        } => ["family", issuer.as_str(), family.as_str()],
+        Credential::AccessToken { id, issuer, .. } => ["token", issuer.as_str(), id.as_str()],
+    };
+    [
+        label,
+        principal.tenant().as_str(),
+        principal.subject().as_str(),
+        kind,
+        issuer,
+        session,
+    ]
 }
 
 /// No person is behind an API key who could show anything.

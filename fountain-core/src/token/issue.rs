@@ -150,6 +150,10 @@ impl Tokens {
         )?
         .target("token_family", &family)
         .detail("client", &new.client);
+        let event = match new.assurance.amr.as_slice() {
+            [] => event,
+            shown => event.detail("amr", shown.join(" ")),
+        };
         let record = RefreshFamily {
             id: family.clone(),
             tenant: new.tenant,

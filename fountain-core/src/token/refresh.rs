@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::issue::{texts, texts_unless_empty};
 use super::{
@@ -7,8 +8,9 @@ use super::{
 };
 use crate::audit::{AuditAction, AuditEvent};
 use crate::clock::Timestamp;
-use crate::error::{Error, ErrorKind, Reason, Rejection};
+use crate::error::{Error, ErrorKind, Reason, Rejection, RejectionKind};
 use crate::identity::{Actor, ClientId, Scope, Tenant};
+use crate::lockout::Whose;
 use crate::secret::{Digest, Secret};
 
 /// A refresh token as it was presented, with the evidence that came along.
@@ -19,6 +21,7 @@ pub struct RefreshRequest {
     client: ClientId,
     binding: Option<Digest>,
     scopes: Option<BTreeSet<Scope>>,
+    device: Option<Secret>,
 }
 
 impl RefreshRequest {
@@ -31,6 +34,7 @@ impl RefreshRequest {
             client,
             binding: None,
             scopes: None,
+            device: None,
         }
     }
 
@@ -48,6 +52,14 @@ impl RefreshRequest {
         self
     }
 
+    /// From a device that has this token of [`Lockout::remember_device`](crate::lockout::Lockout::remember_device): its own locks
+    /// count, and not those of the account, so that nobody ends a session by guessing elsewhere (L-09).
+    #[must_use]
+    pub fn device(mut self, token: Secret) -> Self {
+        self.device = Some(token);
+        self
+    }
+
     /// For an access token that may do less: a subset of the family's scopes (RFC 6749 section 6).
     #[must_use]
     pub fn scopes(mut self, scopes: BTreeSet<Scope>) -> Self {
@@ -62,8 +74,11 @@ impl Tokens {
     /// The same token again, inside the grace and from the same holder, gets the identical successor: a client
     /// whose answer was lost simply tries again. A spent token in any other way ends its family (R-39, L-08).
     ///
+    /// While the subject is locked out, nothing is given and nothing is spent: the token is good again when the lock ends.
+    ///
     /// # Errors
-    /// `Refused` with `InvalidGrant`, one answer for every cause; `Unavailable` when a store does not answer.
+    /// `Refused` with `InvalidGrant`, one answer for every cause; with `RateLimited` and the time to wait while a lock stands;
+    /// `Unavailable` when a store does not answer.
     ///
     /// # Cancel safety
     /// When dropped after the store has replaced the token, the same call inside the grace gives its successor.
@@ -83,14 +98,15 @@ impl Tokens {
         }
         let now = self.clock.now();
         let digest = self.refresh_digest(presented);
-        if let Some(wanted) = &request.scopes {
-            // Before the token is spent: a client that asks for too much keeps what it has.
-            let found = self
-                .refresh_store
-                .find(&request.tenant, &digest, now)
-                .await?;
-            if found.is_some_and(|(family, _)| !wanted.is_subset(&family.scopes)) {
-                return Err(refused(Reason::RefreshScope));
+        if request.scopes.is_some() || self.lockout.is_some() {
+            // Before the token is spent: who asks for too much, or is locked out, keeps what it has.
+            let (tenant, store) = (&request.tenant, &self.refresh_store);
+            if let Some((family, _)) = store.find(tenant, &digest, now).await? {
+                self.unlocked(&family, &request, now).await?;
+                let wanted = request.scopes.as_ref();
+                if wanted.is_some_and(|wanted| !wanted.is_subset(&family.scopes)) {
+                    return Err(refused(Reason::RefreshScope));
+                }
             }
         }
         // Before the token is spent: a node that cannot sign now would only burn the grace.
@@ -120,6 +136,30 @@ impl Tokens {
             RefreshOutcome::Expired => Err(refused(Reason::RefreshExpired)),
             RefreshOutcome::Mismatched => Err(refused(Reason::RefreshBinding)),
             RefreshOutcome::Unknown => Err(refused(Reason::RefreshUnknown)),
+        }
+    }
+
+    /// Refuses while the subject of this family is locked out.
+    async fn unlocked(
+        &self,
+        family: &RefreshFamily,
+        request: &RefreshRequest,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let Some(lockout) = &self.lockout else {
+            return Ok(());
+        };
+        let (tenant, subject) = (&family.tenant, &family.subject);
+        let token = request.device.as_ref();
+        let device = token.and_then(|token| lockout.known_device(tenant, subject, token.expose()));
+        let whose = Whose::Subject(subject);
+        match lockout.locked_until(tenant, whose, device.as_ref()).await? {
+            None => Ok(()),
+            Some(until) => {
+                let retry_after = until.since(now).max(Duration::from_secs(1));
+                let kind = RejectionKind::RateLimited { retry_after };
+                Err(Rejection::new(kind, Reason::Locked).into())
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use crate::access::{RoleCatalog, SubjectStore};
 use crate::change::{CacheTrust, RevocationKey};
 use crate::clock::{Clock, Timestamp};
 use crate::identity::{FamilyId, Tenant};
+use crate::lockout::Lockout;
 use crate::metrics::{self, Outcomes};
 use crate::random::Random;
 use crate::secret::{Digest, Pepper};
@@ -31,6 +32,8 @@ pub struct TokenParts {
     pub revocations: Arc<dyn RevocationStore>,
     /// Holds subjects and their roles; none when the host has its own table and names roles itself.
     pub subjects: Option<Arc<dyn SubjectStore>>,
+    /// Whether the subject of a refresh token is locked out is asked here; none where nothing locks.
+    pub lockout: Option<Lockout>,
     /// What roles and scopes mean.
     pub catalog: RoleCatalog,
     /// Mixed into the digests of refresh tokens.
@@ -58,6 +61,7 @@ pub struct Tokens {
     pub(super) revocations: Arc<dyn RevocationStore>,
     pub(super) revocation_checks: Revocations,
     pub(super) subjects: Option<Arc<dyn SubjectStore>>,
+    pub(super) lockout: Option<Lockout>,
     pub(super) catalog: RoleCatalog,
     pepper: Option<Pepper>,
     pub(super) trust: Arc<CacheTrust>,
@@ -102,6 +106,7 @@ impl Tokens {
             ),
             revocations: parts.revocations,
             subjects: parts.subjects,
+            lockout: parts.lockout,
             catalog: parts.catalog,
             pepper: parts.pepper,
             trust: parts.trust,

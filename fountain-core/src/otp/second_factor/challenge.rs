@@ -115,6 +115,16 @@ impl SecondFactor {
         found.ok_or_else(|| refused(Reason::ChallengeUnknown))
     }
 
+    /// Who is asked by a challenge of this tenant.
+    pub(crate) async fn asked_subject(
+        &self,
+        tenant: &Tenant,
+        id: &ChallengeId,
+    ) -> Result<Option<Subject>, Error> {
+        let found = self.0.challenges.find(tenant, id).await?;
+        Ok(found.map(|record| record.subject))
+    }
+
     /// Counts an answer to it; gives the challenge as it stands then.
     pub(super) async fn count_answer(
         &self,

@@ -462,6 +462,34 @@ async fn a_factor_that_was_shown_for_something_else_makes_no_grant() {
     assert_eq!(world.calls(), 0);
 }
 
+/// a code that was sent before the act was known is good for an act of this session, and of no other.
+#[tokio::test]
+async fn a_factor_that_was_shown_for_the_session_makes_a_grant_for_one_act_of_it() {
+    let world = world();
+    let (alice, rotate) = (alice(), rotate());
+    let of = |principal: &Principal| VerifiedFactor {
+        binding: world.step_up.session_binding(principal),
+        ..world.shown(&alice, &rotate, None, FactorKind::Sms)
+    };
+    let granted = world.granted(&alice, Some("key-1"), of(&alice)).await;
+    let grant = granted.unwrap().grant;
+    let other = world.redeem(Some("key-2"), Some(grant.expose())).await;
+    assert_eq!(other.unwrap_err().reason(), Reason::GrantInvalid);
+    let done = world.redeem(Some("key-1"), Some(grant.expose())).await;
+    assert_eq!(done.unwrap().resource(), Some("key-1"));
+
+    let another = Some("0123456789abcdefghijkX");
+    let issuer = "https://auth.example.com";
+    let elsewhere = altered(|parts| parts.credential = token("t1", another, issuer));
+    assert_ne!(
+        world.step_up.session_binding(&alice),
+        world.step_up.session_binding(&elsewhere)
+    );
+    let refused = world.granted(&alice, None, of(&elsewhere)).await;
+    let refused = refused.unwrap_err().rejection();
+    assert_eq!(refused.reason(), Reason::ChallengeUnknown);
+}
+
 /// a grant ends `life` after the factor was shown, however late it was asked for.
 #[tokio::test]
 async fn the_life_of_a_grant_begins_when_the_factor_was_shown() {
