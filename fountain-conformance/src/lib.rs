@@ -26,6 +26,7 @@ mod refresh_token_store;
 mod revocation_store;
 mod second_factor;
 mod signing_key_store;
+mod step_up;
 mod subject_store;
 
 pub use case::{Report, Verdict, names, run, run_all, run_on_own_runtime};

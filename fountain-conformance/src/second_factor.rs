@@ -150,7 +150,7 @@ pub(crate) async fn second_factor_an_answer_that_is_dropped_leaves_its_code_good
 const BINDING: Digest = Digest::from_bytes([5; 32]);
 
 /// So many that no lock stands in the way of a race.
-fn lenient() -> LockoutRules {
+pub(crate) fn lenient() -> LockoutRules {
     LockoutRules::new(100, Duration::from_secs(1), Duration::from_secs(1)).expect("it is in bounds")
 }
 
@@ -176,24 +176,24 @@ enum Shown<'a> {
 }
 
 #[derive(Debug, Clone)]
-struct Person {
-    tenant: Tenant,
-    subject: Subject,
+pub(crate) struct Person {
+    pub(crate) tenant: Tenant,
+    pub(crate) subject: Subject,
 }
 
 /// A node of the service: its own services above the one store, with the secrets that all nodes have.
 #[derive(Debug, Clone)]
-struct Node {
-    service: SecondFactor,
-    clock: Arc<ManualClock>,
+pub(crate) struct Node {
+    pub(crate) service: SecondFactor,
+    pub(crate) clock: Arc<ManualClock>,
     outbox: Arc<Outbox>,
     pepper: Pepper,
-    random: Arc<InsecureSeededRandom>,
+    pub(crate) random: Arc<InsecureSeededRandom>,
     app: Arc<Mutex<Option<Totp>>>,
 }
 
 impl Node {
-    fn new(cx: &Context, s: &Stores, rules: LockoutRules) -> Self {
+    pub(crate) fn new(cx: &Context, s: &Stores, rules: LockoutRules) -> Self {
         let number = u64::try_from(cx.fixtures.below(usize::MAX)).expect("it has 64 bits at most");
         let random = Arc::new(InsecureSeededRandom::new(number));
         let clock = Arc::new(ManualClock::at(NOW));
@@ -244,7 +244,7 @@ impl Node {
     }
 
     /// Somebody with an app that is confirmed, and the code that it shows now.
-    async fn with_app(&self, cx: &Context) -> (Person, String) {
+    pub(crate) async fn with_app(&self, cx: &Context) -> (Person, String) {
         let person = Self::somebody(cx);
         let Person { tenant, subject } = &person;
         let by = Authority::System;

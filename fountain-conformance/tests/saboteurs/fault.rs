@@ -237,7 +237,7 @@ mistakes! {
     AnyCodeIsTaken => ["challenge_store_f_consume_takes_the_challenge_by_the_code_that_stands"],
     CodesLiveLongerByOne => ["challenge_store_f_a_code_is_good_until_the_microsecond_of_its_end"],
     UsedUpChallengesAreNotConsumed => ["challenge_store_f_attempts_that_are_used_up_do_not_matter_to_consume"],
-    AnswersCheckThenAct => ["challenge_store_f_of_parallel_answers_exactly_one_is_done", "second_factor_of_parallel_answers_with_one_code_exactly_one_is_good"],
+    AnswersCheckThenAct => ["challenge_store_f_of_parallel_answers_exactly_one_is_done", "second_factor_of_parallel_answers_with_one_code_exactly_one_is_good", "step_up_of_parallel_redemptions_of_one_grant_exactly_one_gives_the_proof"],
     CodesCheckThenAct => ["challenge_store_f_of_an_answer_and_a_new_code_at_once_one_comes_first"],
     // LockoutStore
     AttemptsCheckThenAct => ["lockout_store_a_of_parallel_attempts_as_many_are_counted_as_the_threshold_has_left", "lockout_store_a_of_parallel_attempts_behind_a_lock_the_threshold_is_counted", "second_factor_of_parallel_wrong_codes_on_four_nodes_five_are_judged"],
@@ -259,7 +259,7 @@ mistakes! {
     TakesCountAsAttempts => ["lockout_store_g_attempts_and_budgets_do_not_share_their_counts"],
     TooManyKeysAreCut => ["lockout_store_j_no_keys_and_more_than_16_are_a_conflict_that_changes_nothing"],
     // Every trait
-    ADropWedgesTheStore => ["model_dropped_calls_leave_a_store_that_goes_on", "second_factor_an_answer_that_is_dropped_leaves_its_code_good_once"],
+    ADropWedgesTheStore => ["model_dropped_calls_leave_a_store_that_goes_on", "second_factor_an_answer_that_is_dropped_leaves_its_code_good_once", "step_up_a_redemption_that_is_dropped_leaves_its_grant_good_once"],
     // AuditStore
     EventTimesAreRounded => ["audit_store_a_record_keeps_the_event_as_given"],
     EventsAreRecordedTwice => ["audit_store_a_a_second_record_of_the_same_id_changes_nothing", "audit_store_a_parallel_records_of_the_same_id_are_one"],
