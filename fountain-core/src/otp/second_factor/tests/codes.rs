@@ -389,3 +389,17 @@ async fn neither_codes_nor_seeds_nor_addresses_are_stored_in_the_clear() {
         "Delivered(..)"
     );
 }
+
+/// F-30: a code does not live for as long as a clock went back.
+#[tokio::test]
+async fn a_code_from_the_future_is_refused() {
+    let w = world();
+    w.phone().await;
+    w.wait(24 * 3_600);
+    let asked = w.ask().await.unwrap();
+    w.send(&asked.id, Channel::Sms).await.unwrap();
+    let code = w.outbox.code();
+    w.clock.jump_to(w.clock.now() - Duration::from_secs(3_600));
+    let answer = w.delivered(&asked.id, &code).await;
+    assert_eq!(why(answer), Reason::CodeExpired);
+}
