@@ -10,9 +10,9 @@ mod dmarc;
 mod dns;
 mod spf;
 
-pub use dns::SystemDns;
+pub use dns::Dns;
 
-/// Looks up TXT records. [`SystemDns`] asks the system's resolver; tests answer by themselves.
+/// Looks up TXT records. [`Dns`] asks a resolver; tests answer by themselves.
 #[async_trait]
 pub trait TxtLookup: fmt::Debug + Send + Sync + 'static {
     /// The TXT records of this name, the strings of each one joined; none when there is no such name.

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use fountain_delivery::sender::{
-    Finding, FindingKind, LookupFailed, SenderDomain, Severity, TxtLookup,
+    Dns, Finding, FindingKind, LookupFailed, SenderDomain, Severity, TxtLookup,
 };
 
 use FindingKind::*;
@@ -349,4 +349,68 @@ fn what_is_no_domain_is_refused() {
                 .is_err()
         );
     }
+}
+
+/// A name server on the loopback interface: for each name its answer, as the bytes behind the question and the response code.
+async fn name_server() -> std::net::SocketAddr {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut packet = [0; 1500];
+        while let Ok((length, from)) = socket.recv_from(&mut packet).await {
+            let question = packet[12..length]
+                .iter()
+                .position(|&byte| byte == 0)
+                .unwrap()
+                + 12
+                + 5;
+            let first = &packet[13..13 + usize::from(packet[12])];
+            // two strings of one record, and a record of another one
+            let record = |strings: &[&str]| {
+                let data = strings.iter().flat_map(|text| {
+                    [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat()
+                });
+                let data = data.collect::<Vec<_>>();
+                let length = u16::try_from(data.len()).unwrap().to_be_bytes();
+                [&b"\xc0\x0c\0\x10\0\x01\0\0\0\x3c"[..], &length, &data].concat()
+            };
+            let (code, answers): (u8, Vec<Vec<u8>>) = match first {
+                b"good" => (0, vec![record(&["v=spf1 ", "-all"]), record(&["other"])]),
+                b"empty" => (0, vec![]),
+                b"missing" => (3, vec![]),
+                b"broken" => (2, vec![]),
+                _ => continue,
+            };
+            let mut reply = packet[..question].to_vec();
+            reply[2] = 0x81;
+            reply[3] = 0x80 | code;
+            reply[4..12].copy_from_slice(&[
+                0,
+                1,
+                0,
+                u8::try_from(answers.len()).unwrap(),
+                0,
+                0,
+                0,
+                0,
+            ]);
+            reply.extend(answers.concat());
+            socket.send_to(&reply, from).await.unwrap();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_resolver_says_records_none_or_nothing() {
+    let dns = Dns::asking(name_server().await).unwrap();
+    let records = dns.txt("good.example").await.unwrap();
+    assert_eq!(records, ["v=spf1 -all", "other"]);
+    assert_eq!(dns.txt("empty.example").await, Ok(vec![]));
+    assert_eq!(dns.txt("missing.example").await, Ok(vec![]));
+    assert_eq!(dns.txt("broken.example").await, Err(LookupFailed));
+    assert_eq!(dns.txt("not a name\0").await, Err(LookupFailed));
+    // one that never answers
+    let asked = tokio::time::timeout(std::time::Duration::from_secs(8), dns.txt("deaf.example"));
+    assert_eq!(asked.await.expect("within 5 s"), Err(LookupFailed));
 }
