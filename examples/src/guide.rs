@@ -51,6 +51,7 @@ mod pages {
         Access = "how-to/access.md",
         Passwords = "how-to/passwords.md",
         SecondFactors = "how-to/second-factors.md",
+        Delivery = "how-to/delivery.md",
         StepUp = "how-to/step-up.md",
         OtherIssuers = "how-to/other-issuers.md",
         Axum = "how-to/axum.md",

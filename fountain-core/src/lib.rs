@@ -17,6 +17,7 @@
 //! [`Lockout`]: lockout::Lockout
 //! [`LockoutStore`]: lockout::LockoutStore
 //! [`MemoryStore`]: memory::MemoryStore
+//! [`OtpDelivery`]: otp::OtpDelivery
 //! [`PasswordBlocklist`]: password::PasswordBlocklist
 //! [`PasswordRules`]: password::PasswordRules
 //! [`Passwords`]: password::Passwords
