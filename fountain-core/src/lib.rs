@@ -24,6 +24,7 @@
 //! [`RefreshTokenStore`]: token::RefreshTokenStore
 //! [`RevocationStore`]: token::RevocationStore
 //! [`RoleCatalog`]: access::RoleCatalog
+//! [`SecondFactor`]: otp::SecondFactor
 //! [`SigningKeyStore`]: signing::SigningKeyStore
 //! [`SubjectStore`]: access::SubjectStore
 //! [`Subjects`]: access::Subjects

@@ -1,6 +1,8 @@
-//! One-time passwords and the factors that a person shows: the decisions, and the stores that take what was decided.
+//! One-time passwords and the factors that a person shows: the service, the decisions, and the stores that take what was decided.
 //!
-//! The decisions are pure: codes, time, counters and what was accepted last go in, an outcome comes out. What makes a code
+//! [`SecondFactor`] is the service: it enrols factors, asks for one, counts each answer before it is judged, and takes what was shown.
+//!
+//! The decisions below it are pure: codes, time, counters and what was accepted last go in, an outcome comes out. What makes a code
 //! one that works *once* is a store's atomic step that takes the outcome ([`FactorStore`], [`ChallengeStore`]): advance the
 //! last step or the counter, or take the digest away, and only then let anybody in.
 //!
