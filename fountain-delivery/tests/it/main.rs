@@ -11,6 +11,8 @@
 
 mod conformance;
 mod console;
+#[cfg(all(feature = "sender-check", feature = "twilio", feature = "webhook"))]
+mod hostile;
 #[cfg(any(feature = "twilio", feature = "webhook"))]
 mod http;
 #[cfg(feature = "smtp")]
