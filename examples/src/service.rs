@@ -7,7 +7,8 @@
 //! | `access.rs` | permissions, roles, requirements as types |
 //! | `app.rs`, `serve.rs` | the routes, and what lies around all of them; the connections, and what they may take |
 //! | `keys.rs`, `tokens.rs`, `signing_keys.rs`, `subjects.rs`, `audit.rs`, `orders.rs`, `health.rs` | the calls |
-//! | `dev.rs` | a development aid, which goes when login comes |
+//! | `login.rs`, `factors.rs`, `step_up.rs`, `delivery.rs` | signing in, second factors, step-up, and who carries codes |
+//! | `dev.rs` | a development aid |
 //! | `problem.rs`, `answer.rs`, `openapi.rs` | the forms of answers |
 //!
 //! The program around it is `src/bin/service.rs`: arguments, logs, signals.
@@ -16,38 +17,46 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fountain_core::access::Authority;
-use fountain_core::api_key::NewApiKey;
+use fountain_core::login::{LoginName, NewCredential, SignIn, SignInBuilder};
 use fountain_core::metrics::{CHANGE_LAG, CHANGE_LAG_BUCKETS};
 use fountain_core::token::RefreshRules;
-use fountain_core::{Error, Fountain, Secret, Tenant};
+use fountain_core::{Error, ErrorKind, Fountain, OsRandom, Random, Secret, Subject, Tenant};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
+use zeroize::Zeroizing;
 
 mod access;
 mod answer;
 mod app;
 mod audit;
 pub mod config;
+mod delivery;
 mod dev;
 pub mod duration;
+mod factors;
 mod health;
 mod keys;
+mod login;
 mod openapi;
 mod orders;
 mod problem;
 mod secrets;
 mod serve;
 mod signing_keys;
+mod step_up;
 mod stores;
 mod subjects;
 mod tokens;
 
 use app::App;
-pub use config::{Config, StoreChoice};
+pub use config::{Config, SignInConfig, StoreChoice};
+pub use delivery::DeliveryChoice;
 pub use secrets::Secrets;
 pub use serve::Bounds;
 use stores::{Close, Opened, Wakings};
@@ -61,7 +70,7 @@ const DRAIN: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Service {
     address: SocketAddr,
-    admin_key: Option<Secret>,
+    admin_password: Option<Secret>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     ticking: JoinHandle<()>,
@@ -101,15 +110,14 @@ impl Service {
             )
             .rotation(config.signing_rotation)
             .jwks_max_age(config.jwks_max_age)
+            .sign_in(sign_in(config)?)
             .build()
             .await?;
-        let admin_key = if config.dev {
-            bootstrap(&fountain).await?
-        } else {
-            None
-        };
+        let sign_in = fountain.sign_in().cloned().ok_or("nobody can sign in")?;
+        let admin_password = bootstrap(&fountain, &sign_in, config).await?;
         let app = App::new(
             fountain.clone(),
+            sign_in,
             metrics.clone(),
             config.dev,
             config.bounds.patience,
@@ -121,7 +129,7 @@ impl Service {
         let serving = tokio::spawn(serve::serve(listener, router, config.bounds, stopped));
         Ok(Self {
             address,
-            admin_key,
+            admin_password,
             stop,
             serving,
             ticking,
@@ -137,10 +145,10 @@ impl Service {
         self.address
     }
 
-    /// The admin key that `--dev` issued, because the store had no keys.
+    /// The password of `admin` that `--dev` made, because none was given and nobody of that name was there.
     #[must_use]
-    pub const fn admin_key(&self) -> Option<&Secret> {
-        self.admin_key.as_ref()
+    pub const fn admin_password(&self) -> Option<&Secret> {
+        self.admin_password.as_ref()
     }
 
     /// Takes no more connections, lets requests end for at most 20 s, writes what is left to write, closes the store.
@@ -184,15 +192,59 @@ fn recorder() -> Result<PrometheusHandle, BoxError> {
     Ok(handle)
 }
 
-/// The first key of an empty store: it may do everything. Under `--dev` only; it goes when login comes.
-async fn bootstrap(fountain: &Fountain) -> Result<Option<Secret>, Error> {
-    let (keys, tenant) = (fountain.api_keys(), Tenant::default());
-    if !keys.list(&tenant, None, 1).await?.items.is_empty() {
-        return Ok(None);
+/// How people sign in.
+fn sign_in(config: &Config) -> Result<SignInBuilder, BoxError> {
+    let of = &config.sign_in;
+    let mut builder = SignIn::builder(config.secrets.pepper())
+        .service_name(delivery::NAME)
+        .codes(of.codes)
+        .budgets(of.budgets)
+        .password_lock(of.lockout)
+        .code_lock(of.lockout)
+        .recovery_lock(of.lockout);
+    if let Some(delivery) = delivery::open(&of.deliveries)? {
+        builder = builder.delivery(delivery);
     }
-    let new = NewApiKey::for_service("admin-bootstrap").scope("*");
-    let issued = keys.issue(Authority::System, &tenant, new).await?;
-    Ok(Some(issued.key))
+    Ok(builder)
+}
+
+/// The first administrator, `admin`, unless there is one. Gives its password when that was made here, under `--dev`.
+async fn bootstrap(
+    fountain: &Fountain,
+    sign_in: &SignIn,
+    config: &Config,
+) -> Result<Option<Secret>, Error> {
+    const NAME: &str = "admin";
+    let (by, tenant) = (Authority::System, Tenant::default());
+    let given = config.sign_in.admin_password.clone();
+    let Some(password) = given
+        .clone()
+        .or(if config.dev { Some(made()?) } else { None })
+    else {
+        return Ok(None);
+    };
+    let admin = Subject::new(NAME)?;
+    // Another node may be at it as well, and an earlier start may have been cut off.
+    let unless_there = |result: Result<bool, Error>| match result {
+        Err(error) if matches!(error.kind(), ErrorKind::Conflict(_)) => Ok(false),
+        result => result,
+    };
+    let registered = fountain
+        .subjects()
+        .register(by, &tenant, &admin, [NAME])
+        .await;
+    unless_there(registered.map(|_| true))?;
+    let credential = NewCredential::new(admin, LoginName::new(NAME)?, password.clone());
+    let is_new = sign_in.login().register(by, credential).await;
+    let is_new = unless_there(is_new.map(|()| true))?;
+    Ok((is_new && given.is_none()).then_some(password))
+}
+
+/// A password of 120 random bits.
+fn made() -> Result<Secret, Error> {
+    let mut bytes = Zeroizing::new([0; 15]);
+    OsRandom.fill(bytes.as_mut_slice())?;
+    Ok(Secret::from(URL_SAFE_NO_PAD.encode(bytes.as_slice())))
 }
 
 /// Does what is due, once a second, until the service stops.

@@ -60,8 +60,10 @@ async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error + Send + S
     if config.dev {
         tracing::warn!("--dev: secrets and tokens are made here; not for anything that matters");
     }
-    if let Some(key) = service.admin_key() {
-        announce(&json!({ "event": "bootstrap", "admin_key": key.expose() }))?;
+    if let Some(password) = service.admin_password() {
+        announce(
+            &json!({ "event": "bootstrap", "username": "admin", "password": password.expose() }),
+        )?;
     }
     announce(&json!({ "event": "listening", "address": service.address().to_string() }))?;
     tokio::select! {

@@ -1,14 +1,7 @@
 //! Who may do what here: permissions, roles, and requirements as types.
 
-use std::time::Duration;
-
 use fountain_core::ConfigErrors;
-use fountain_core::access::{Require, Requirement, Role, RoleCatalog};
-
-/// The class of an authentication with a second factor: what step-up asks for.
-pub(super) const ACR_MFA: &str = "urn:fountain:acr:mfa";
-/// How old that authentication may be: 5 min.
-const FRESH: Duration = Duration::from_secs(300);
+use fountain_core::access::{CredentialKind, Require, Requirement, Role, RoleCatalog};
 
 /// Declares requirements and the catalogue that resolves them, so that none can be forgotten in it.
 macro_rules! requirements {
@@ -26,7 +19,6 @@ macro_rules! requirements {
             let builder = RoleCatalog::builder()
                 .permissions([
                     "audit:read",
-                    "dev:tokens",
                     "keys:manage",
                     "keys:verify",
                     "orders:read",
@@ -43,32 +35,25 @@ macro_rules! requirements {
     };
 }
 
-/// What changes everybody's keys needs a fresh second factor besides the permission. The permission is judged first.
-fn stepped_up(permission: &'static str) -> Requirement {
-    Requirement::permission(permission)
-        .acr(ACR_MFA)
-        .max_age(FRESH)
-}
-
 requirements! {
     /// Issue, list, show and revoke API keys.
     ManageKeys => Requirement::permission("keys:manage");
     /// Rotate an API key.
-    RotateKey => stepped_up("keys:manage");
+    RotateKey => Requirement::permission("keys:manage").step_up("keys:rotate");
     /// Ask whether a key is good.
     VerifyKeys => Requirement::permission("keys:verify");
     /// Publish a new signing key.
-    RotateSigningKeys => stepped_up("signing-keys:manage");
+    RotateSigningKeys => Requirement::permission("signing-keys:manage").step_up("signing-keys:rotate");
     /// End a signing key at once.
-    DeleteSigningKeys => stepped_up("signing-keys:manage");
+    DeleteSigningKeys => Requirement::permission("signing-keys:manage").step_up("signing-keys:delete");
+    /// Change one's own second factors, and step up: a person who has signed in.
+    OwnFactors => Requirement::authenticated().credential(CredentialKind::AccessToken);
     /// Ask what a token is.
     Introspect => Requirement::permission("tokens:introspect");
-    /// Register subjects.
+    /// Register, unlock and change subjects.
     ManageSubjects => Requirement::permission("subjects:manage");
     /// Read the trail.
     ReadAudit => Requirement::permission("audit:read");
-    /// Take tokens without a login, under `--dev` only.
-    TakeDevTokens => Requirement::permission("dev:tokens");
     /// Read the demonstration's orders.
     ReadOrders => Requirement::permission("orders:read");
     /// Change the demonstration's orders.

@@ -8,10 +8,12 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::middleware::{Next, from_fn, map_request, map_response};
 use axum::response::Response;
 use axum::routing::{any, delete, get, get_service, post};
-use fountain_core::access::{Authorized, Require};
+use fountain_core::access::{Authorized, Require, StepUpAction, SteppedUp};
+use fountain_core::login::SignIn;
 use fountain_core::metrics::{Outcomes, REQUESTS_REFUSED};
-use fountain_core::{ConfigErrors, Fountain, OsRandom, Principal};
+use fountain_core::{ConfigErrors, Fountain, OsRandom, Principal, Rejection};
 use fountain_tower::AuthLayer;
+use fountain_tower::axum::PresentedGrant;
 use fountain_tower::stack::RequestIds;
 use http::{HeaderName, HeaderValue, header};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -19,7 +21,10 @@ use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 
 use super::problem::Failure;
-use super::{audit, dev, health, keys, openapi, orders, signing_keys, subjects, tokens};
+use super::{
+    audit, dev, factors, health, keys, login, openapi, orders, signing_keys, step_up, subjects,
+    tokens,
+};
 
 /// The largest body that is read: 64 KiB.
 pub(super) const MAX_BODY: usize = 64 * 1024;
@@ -33,6 +38,7 @@ pub(super) struct App(Arc<Inner>);
 
 struct Inner {
     fountain: Fountain,
+    sign_in: SignIn,
     metrics: PrometheusHandle,
     refusals: Outcomes,
     dev: bool,
@@ -50,12 +56,14 @@ impl std::fmt::Debug for Inner {
 impl App {
     pub(super) fn new(
         fountain: Fountain,
+        sign_in: SignIn,
         metrics: PrometheusHandle,
         dev: bool,
         patience: Duration,
     ) -> Self {
         Self(Arc::new(Inner {
             fountain,
+            sign_in,
             metrics,
             refusals: Outcomes::new(REQUESTS_REFUSED),
             dev,
@@ -65,6 +73,10 @@ impl App {
 
     pub(super) fn fountain(&self) -> &Fountain {
         &self.0.fountain
+    }
+
+    pub(super) fn sign_in(&self) -> &SignIn {
+        &self.0.sign_in
     }
 
     pub(super) fn metrics(&self) -> &PrometheusHandle {
@@ -80,19 +92,51 @@ impl App {
         self.0.patience
     }
 
-    /// The proof that `principal` may do `action` to `resource`. A refusal for lack of step-up names both.
-    pub(super) fn permit<R: Require>(
-        &self,
-        principal: Principal,
-        action: &'static str,
-        resource: Option<&str>,
-    ) -> Result<Authorized<R>, Failure> {
+    /// The proof that `principal` may do what `R` says, which takes no step-up.
+    pub(super) fn may<R: Require>(&self, principal: Principal) -> Result<Authorized<R>, Failure> {
         self.fountain()
             .authorize::<R>(principal)
-            .map_err(|rejection| {
-                self.0.refusals.refused(rejection.reason());
-                Failure::refused_for(rejection, action, resource)
-            })
+            .map_err(|rejection| self.refused(rejection))
+    }
+
+    /// The proof that `principal` may do what `R` says to `resource`, for which its grant is spent.
+    pub(super) async fn permit<R: Require>(
+        &self,
+        principal: Principal,
+        resource: Option<&str>,
+        grant: &PresentedGrant,
+    ) -> Result<Authorized<R>, Failure> {
+        let roles = self.fountain().roles();
+        let step_up = self.sign_in().step_up();
+        step_up
+            .authorize::<R>(roles, principal, resource, grant.text())
+            .await
+            .map_err(|rejection| self.refused(rejection))
+    }
+
+    /// The proof of a step-up for this act, if there is a grant for one: whether one is needed, who does the act decides.
+    pub(super) async fn redeem(
+        &self,
+        principal: &Principal,
+        action: &'static str,
+        resource: Option<&str>,
+        grant: &PresentedGrant,
+    ) -> Result<Option<SteppedUp>, Failure> {
+        let Some(presented) = grant.text() else {
+            return Ok(None);
+        };
+        let action = StepUpAction::new(action)?;
+        let step_up = self.sign_in().step_up();
+        step_up
+            .redeem(principal, &action, resource, Some(presented))
+            .await
+            .map(Some)
+            .map_err(|rejection| self.refused(rejection))
+    }
+
+    fn refused(&self, rejection: Rejection) -> Failure {
+        self.0.refusals.refused(rejection.reason());
+        rejection.into()
     }
 }
 
@@ -106,11 +150,21 @@ pub(super) fn router(app: App) -> Result<Router, ConfigErrors> {
         .route("/metrics", get(health::metrics))
         .route("/openapi.json", get(openapi::document))
         .route("/.well-known/jwks.json", get_service(jwks))
+        .route("/v1/login", post(login::login))
+        .route("/v1/login/second-factor", post(login::second_factor))
         .route("/v1/token/refresh", post(tokens::refresh))
         .route("/v1/token/revoke", post(tokens::revoke));
     let mut protected = Router::new()
         .route("/v1/token/introspect", post(tokens::introspect))
         .route("/v1/whoami", get(tokens::whoami))
+        .route("/v1/factors", get(factors::list))
+        .route("/v1/factors/totp", post(factors::enrol_totp))
+        .route("/v1/factors/totp/confirm", post(factors::confirm_totp))
+        .route("/v1/factors/codes", post(factors::send_code))
+        .route("/v1/factors/codes/confirm", post(factors::confirm_address))
+        .route("/v1/factors/recovery", post(factors::recovery))
+        .route("/v1/factors/{id}", delete(factors::remove))
+        .route("/v1/step-up", post(step_up::step_up))
         .route("/v1/keys", post(keys::issue).get(keys::list))
         .route("/v1/keys/verify", post(keys::verify))
         .route("/v1/keys/{id}", get(keys::show).delete(keys::revoke))
@@ -118,13 +172,12 @@ pub(super) fn router(app: App) -> Result<Router, ConfigErrors> {
         .route("/v1/signing-keys/rotate", post(signing_keys::rotate))
         .route("/v1/signing-keys/{kid}", delete(signing_keys::revoke))
         .route("/v1/subjects", post(subjects::register))
+        .route("/v1/subjects/{id}/unlock", post(subjects::unlock))
         .route("/v1/audit", get(audit::page))
         .route("/demo/orders", any(orders::orders))
         .route("/demo/orders/{*rest}", any(orders::orders));
     if app.is_dev() {
-        protected = protected
-            .route("/v1/dev/tokens", post(dev::take_tokens))
-            .route("/v1/dev/subjects/{id}", post(dev::change_subject));
+        protected = protected.route("/v1/dev/subjects/{id}", post(dev::change_subject));
     }
     Ok(Router::new()
         .merge(public)

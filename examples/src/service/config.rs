@@ -16,6 +16,11 @@ use super::secrets::{Secrets, from_file, given};
 use super::serve::Bounds;
 use super::stores;
 
+mod sign_in;
+
+use sign_in::SignInArguments;
+pub use sign_in::SignInConfig;
+
 /// What a host decides.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -42,6 +47,8 @@ pub struct Config {
     pub jwks_max_age: Duration,
     /// The key-encryption key and the pepper.
     pub secrets: Secrets,
+    /// How people sign in.
+    pub sign_in: SignInConfig,
     /// Whether development aids are on.
     pub dev: bool,
     /// What is logged: 0 what an operator wants to know, 1 debug events, too, 2 everything.
@@ -134,7 +141,9 @@ struct Arguments {
     /// How long others may keep the published keys
     #[arg(long, env = "FOUNTAIN_JWKS_MAX_AGE", default_value = "5m", value_parser = duration::parse)]
     jwks_max_age: Duration,
-    /// Development: makes secrets, prints an admin key at the first start, serves /v1/dev/tokens
+    #[command(flatten)]
+    sign_in: SignInArguments,
+    /// Development: makes secrets, prints the password of admin at the first start, serves /v1/dev/subjects
     #[arg(long, action = ArgAction::SetTrue)]
     dev: bool,
     /// Logs debug events, too; given twice, everything
@@ -143,22 +152,13 @@ struct Arguments {
 }
 
 /// Variables of capabilities that this version does not have. Set, they would promise what is not kept.
-const NOT_YET: [(&str, &str); 12] = [
-    ("FOUNTAIN_ADMIN_PASSWORD", "login by password"),
-    ("FOUNTAIN_ADMIN_PASSWORD_FILE", "login by password"),
-    ("FOUNTAIN_DELIVERY", "delivery of one-time codes"),
-    ("FOUNTAIN_DELIVERY_FILE", "delivery of one-time codes"),
+const NOT_YET: [(&str, &str); 3] = [
     ("FOUNTAIN_LIMIT_API", "rate limits"),
     ("FOUNTAIN_LIMIT_LOGIN", "rate limits"),
-    ("FOUNTAIN_LIMIT_OTP", "rate limits"),
-    ("FOUNTAIN_LOCKOUT", "lockout"),
-    ("FOUNTAIN_OTP_TTL", "one-time codes"),
     (
         "FOUNTAIN_TRUSTED_PROXIES",
         "client addresses behind proxies",
     ),
-    ("FOUNTAIN_TWILIO_TOKEN", "delivery of one-time codes"),
-    ("FOUNTAIN_TWILIO_TOKEN_FILE", "delivery of one-time codes"),
 ];
 
 /// Why there is no configuration.
@@ -194,11 +194,19 @@ impl Config {
             .collect();
         let is_given = matches.value_source("store") != Some(ValueSource::DefaultValue);
         mistakes.extend(found.settle_stores(is_given));
+        let is_default = matches.value_source("delivery") == Some(ValueSource::DefaultValue);
+        let sign_in = found
+            .sign_in
+            .settle(found.dev, is_default)
+            .map_err(|more| mistakes.extend(more));
         for (id, name) in [
             ("kek", "FOUNTAIN_KEK"),
             ("pepper", "FOUNTAIN_PEPPER"),
             ("store", "FOUNTAIN_STORE"),
             ("redis_url", "FOUNTAIN_REDIS_URL"),
+            ("admin_password", "FOUNTAIN_ADMIN_PASSWORD"),
+            ("twilio_token", "FOUNTAIN_TWILIO_TOKEN"),
+            ("webhook_secret", "FOUNTAIN_WEBHOOK_SECRET"),
         ] {
             if matches.value_source(id) == Some(ValueSource::CommandLine) && found.is_secret(id) {
                 mistakes.push(format!(
@@ -211,13 +219,10 @@ impl Config {
             // Nothing is made beside a database that will not be opened.
             return Err(Refusal::Mistakes(mistakes));
         }
-        match found.secrets() {
-            Ok(secrets) if mistakes.is_empty() => Ok(found.with(secrets)),
-            Ok(_) => Err(Refusal::Mistakes(mistakes)),
-            Err(more) => {
-                mistakes.extend(more);
-                Err(Refusal::Mistakes(mistakes))
-            }
+        let secrets = found.secrets().map_err(|more| mistakes.extend(more));
+        match (secrets, sign_in) {
+            (Ok(secrets), Ok(sign_in)) if mistakes.is_empty() => Ok(found.with(secrets, sign_in)),
+            _ => Err(Refusal::Mistakes(mistakes)),
         }
     }
 
@@ -238,6 +243,7 @@ impl Config {
             signing_rotation: Duration::from_secs(30 * 86_400),
             jwks_max_age: Duration::from_secs(300),
             secrets: Secrets::generate()?,
+            sign_in: SignInConfig::default(),
             dev: true,
             verbose: 0,
             bounds: Bounds::default(),
@@ -340,7 +346,7 @@ impl Arguments {
         }
     }
 
-    fn with(self, secrets: Secrets) -> Config {
+    fn with(self, secrets: Secrets, sign_in: SignInConfig) -> Config {
         Config {
             listen: self.listen,
             store: self.store,
@@ -353,6 +359,7 @@ impl Arguments {
             signing_rotation: self.signing_rotation,
             jwks_max_age: self.jwks_max_age,
             secrets,
+            sign_in,
             dev: self.dev,
             verbose: self.verbose,
             bounds: Bounds::default(),

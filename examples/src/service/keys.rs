@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use fountain_core::api_key::{ApiKeyRecord, KeyCursor, KeyVerdict, NewApiKey, Rotation};
 use fountain_core::identity::{Credential, KeyId};
 use fountain_core::{Fountain, Timestamp};
-use fountain_tower::axum::{Authenticated, Authorize};
+use fountain_tower::axum::{Authenticated, Authorize, PresentedGrant};
 use http::StatusCode;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -191,15 +191,19 @@ pub(super) async fn rotate(
     State(app): State<App>,
     Authenticated(principal): Authenticated,
     Segment(id): Segment,
+    grant: PresentedGrant,
     body: Result<OptionalBody<RotateRequest>, Failure>,
 ) -> Result<Response, Failure> {
-    // Before the body is judged: who may not do it learns nothing of how it is done.
-    let proof = app.permit::<RotateKey>(principal, "keys:rotate", Some(&id))?;
+    // Before the body is judged: who may not do it learns nothing of how it is done. And no grant is spent on a bad body.
+    app.may::<ManageKeys>(principal.clone())?;
     let OptionalBody(request) = body?;
     let mut rotation = Rotation::new();
     if let Some(overlap) = request.overlap {
         rotation = rotation.overlap(read_duration("overlap", &overlap)?);
     }
+    let proof = app
+        .permit::<RotateKey>(principal, Some(&id), &grant)
+        .await?;
     let by = proof.principal();
     let rotated = app
         .fountain()

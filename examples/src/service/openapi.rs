@@ -6,7 +6,9 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::{Modify, OpenApi};
 
 use super::app::App;
-use super::{audit, dev, health, keys, orders, signing_keys, subjects, tokens};
+use super::{
+    audit, dev, factors, health, keys, login, orders, signing_keys, step_up, subjects, tokens,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,7 +21,9 @@ use super::{audit, dev, health, keys, orders, signing_keys, subjects, tokens};
         tokens::refresh, tokens::revoke, tokens::introspect, tokens::whoami,
         keys::issue, keys::list, keys::show, keys::rotate, keys::revoke, keys::verify,
         signing_keys::rotate, signing_keys::revoke, subjects::register, audit::page, orders::orders,
-        dev::take_tokens,
+        subjects::unlock, login::login, login::second_factor,
+        factors::list, factors::enrol_totp, factors::confirm_totp, factors::send_code, factors::confirm_address,
+        factors::recovery, factors::remove, step_up::step_up,
         dev::change_subject,
     ),
     modifiers(&Credentials)
@@ -46,7 +50,6 @@ impl Modify for Credentials {
 pub(super) async fn document(State(app): State<App>) -> Json<utoipa::openapi::OpenApi> {
     let mut document = Document::openapi();
     if !app.is_dev() {
-        document.paths.paths.remove("/v1/dev/tokens");
         document.paths.paths.remove("/v1/dev/subjects/{id}");
     }
     Json(document)

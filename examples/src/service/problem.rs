@@ -63,26 +63,6 @@ impl Failure {
     }
 }
 
-impl Failure {
-    /// A refusal; one for the lack of step-up says for what, since the client sends both back to get it.
-    pub(super) fn refused_for(
-        rejection: Rejection,
-        action: &'static str,
-        resource: Option<&str>,
-    ) -> Self {
-        let RejectionKind::StepUpRequired { acr, max_age, .. } = rejection.kind() else {
-            return rejection.into();
-        };
-        let kind = RejectionKind::StepUpRequired {
-            acr: acr.clone(),
-            max_age: *max_age,
-            action: Some(action.into()),
-            resource: resource.map(str::to_owned),
-        };
-        Self::Refused(Rejection::new(kind, rejection.reason()))
-    }
-}
-
 impl From<Rejection> for Failure {
     fn from(rejection: Rejection) -> Self {
         match rejection.kind() {

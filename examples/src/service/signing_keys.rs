@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use fountain_core::identity::Kid;
 use fountain_core::signing::Rotation;
-use fountain_tower::axum::Authenticated;
+use fountain_tower::axum::{Authenticated, PresentedGrant};
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -31,8 +31,11 @@ pub(super) struct NextSigningKey {
 pub(super) async fn rotate(
     State(app): State<App>,
     Authenticated(principal): Authenticated,
+    grant: PresentedGrant,
 ) -> Result<Json<NextSigningKey>, Failure> {
-    let proof = app.permit::<RotateSigningKeys>(principal, "signing-keys:rotate", None)?;
+    let proof = app
+        .permit::<RotateSigningKeys>(principal, None, &grant)
+        .await?;
     let rotation = app
         .fountain()
         .keyring()
@@ -57,8 +60,11 @@ pub(super) async fn revoke(
     State(app): State<App>,
     Authenticated(principal): Authenticated,
     Segment(kid): Segment,
+    grant: PresentedGrant,
 ) -> Result<Response, Failure> {
-    let proof = app.permit::<DeleteSigningKeys>(principal, "signing-keys:delete", Some(&kid))?;
+    let proof = app
+        .permit::<DeleteSigningKeys>(principal, Some(&kid), &grant)
+        .await?;
     let kid = Kid::new(kid).map_err(|_| Failure::not_found())?;
     app.fountain()
         .keyring()

@@ -1,4 +1,5 @@
-use serde_json::json;
+use http::Method;
+use serde_json::{Value, json};
 
 use crate::support::World;
 
@@ -107,33 +108,48 @@ async fn rotation_needs_the_permission_first_and_then_a_fresh_second_factor() {
         let (id, key) = world.key(&["orders:read"]).await;
         let path = format!("/v1/keys/{id}/rotate");
 
-        let (clerk, _) = world.tokens("clara", "clerk", &["mfa"]).await;
+        let (clerk, _) = world.tokens("clara", "clerk").await;
         world
             .post(&path, &clerk, json!({}))
             .await
             .is_problem(403, "insufficient_scope");
 
-        let (plain, _) = world.tokens("root", "admin", &["pwd"]).await;
-        for weak in [&world.admin, &plain] {
-            let refused = world.post(&path, weak, json!({ "overlap": 7 })).await;
+        // No person is behind a key, who could step up.
+        world
+            .post(&path, &world.admin, json!({}))
+            .await
+            .is_problem(401, "invalid_token");
+        let (plain, _) = world.tokens("root", "admin").await;
+        for grant in ["", "fsu1.forged"] {
+            let refused = world.post_with(&path, &plain, grant, json!({})).await;
             refused.is_problem(401, "insufficient_user_authentication");
             let challenge = refused.header("www-authenticate");
             assert!(
                 challenge.contains("acr_values=\"urn:fountain:acr:mfa\""),
                 "{challenge}"
             );
-            assert!(challenge.contains("max_age=\"300\""), "{challenge}");
+            assert!(challenge.contains("max_age=\"120\""), "{challenge}");
             let body = refused.json();
             assert_eq!(body["action"], "keys:rotate");
             assert_eq!(body["resource"], id.as_str());
             assert_eq!(body["acr_values"], "urn:fountain:acr:mfa");
-            assert_eq!(body["max_age"], 300);
+            assert_eq!(body["max_age"], 120);
         }
 
-        let boss = world.stepped_up_admin().await;
-        let bad = world.post(&path, &boss, json!({ "overlap": "25h" })).await;
+        let mut boss = world.boss().await;
+        let grant = boss.grant(&world, "keys:rotate", Some(&id)).await;
+        let token = &boss.token;
+        let rotate = async |path: &str, grant: &str, overlap: Value| {
+            let body = json!({ "overlap": overlap });
+            world.post_with(path, token, grant, body).await
+        };
+        // A body that cannot be read spends no grant.
+        let bad = rotate(&path, &grant, json!(7)).await;
         bad.is_problem(422, "invalid_field");
-        let rotated = world.post(&path, &boss, json!({ "overlap": "1h" })).await;
+        // Nor does another key.
+        let absent = rotate("/v1/keys/0123456789abcdef/rotate", &grant, json!("1h")).await;
+        absent.is_problem(401, "insufficient_user_authentication");
+        let rotated = rotate(&path, &grant, json!("1h")).await;
         assert_eq!(rotated.status, 200, "{rotated:?}");
         assert_eq!(rotated.header("cache-control"), "no-store");
         assert_eq!(rotated.string("previous"), id);
@@ -142,11 +158,15 @@ async fn rotation_needs_the_permission_first_and_then_a_fresh_second_factor() {
         assert_eq!(old.status, 200);
         assert!(old.headers.contains_key("sunset"));
         assert_eq!(world.get("/demo/orders", &successor).await.status, 200);
-        let again = world.post(&path, &boss, json!({})).await;
+        let again = rotate(&path, &grant, json!("1h")).await;
+        again.is_problem(401, "insufficient_user_authentication");
+        let grant = boss.grant(&world, "keys:rotate", Some(&id)).await;
+        let again = world.post_with(&path, &boss.token, &grant, json!({})).await;
         again.is_problem(409, "conflict");
-        let absent = world
-            .post("/v1/keys/0123456789abcdef/rotate", &boss, json!({}))
-            .await;
+        let absent = "0123456789abcdef";
+        let grant = boss.grant(&world, "keys:rotate", Some(absent)).await;
+        let path = format!("/v1/keys/{absent}/rotate");
+        let absent = world.post_with(&path, &boss.token, &grant, json!({})).await;
         absent.is_problem(404, "not_found");
         world.stop().await;
     }
@@ -159,36 +179,49 @@ async fn signing_keys_rotate_and_end_only_after_step_up() {
         let kid = set["keys"][0]["kid"].as_str().unwrap().to_owned();
         let ended = format!("/v1/signing-keys/{kid}");
 
+        let (plain, _) = world.tokens("root", "admin").await;
         let refused = world
-            .post("/v1/signing-keys/rotate", &world.admin, json!({}))
+            .post("/v1/signing-keys/rotate", &plain, json!({}))
             .await;
         refused.is_problem(401, "insufficient_user_authentication");
         assert_eq!(refused.json()["action"], "signing-keys:rotate");
         assert!(refused.json().get("resource").is_none());
-        let refused = world.delete(&ended, &world.admin).await;
+        let refused = world.delete(&ended, &plain).await;
         refused.is_problem(401, "insufficient_user_authentication");
         assert_eq!(refused.json()["action"], "signing-keys:delete");
         assert_eq!(refused.json()["resource"], kid.as_str());
 
-        let boss = world.stepped_up_admin().await;
+        let mut boss = world.boss().await;
+        let rotate = "/v1/signing-keys/rotate";
+        let grant = boss.grant(&world, "signing-keys:rotate", None).await;
         let next = world
-            .post("/v1/signing-keys/rotate", &boss, json!({}))
+            .post_with(rotate, &boss.token, &grant, json!({}))
             .await;
         assert_eq!(next.status, 200);
         assert!(next.string("activate_from").ends_with('Z'));
+        let grant = boss.grant(&world, "signing-keys:rotate", None).await;
         let again = world
-            .post("/v1/signing-keys/rotate", &boss, json!({}))
+            .post_with(rotate, &boss.token, &grant, json!({}))
             .await;
         assert_eq!(again.string("kid"), next.string("kid"));
         let set = world.get("/.well-known/jwks.json", "").await;
         assert!(set.text.contains(&next.string("kid")) && set.text.contains(&kid));
 
-        let absent = world.delete("/v1/signing-keys/nobody", &boss).await;
+        let grant = boss
+            .grant(&world, "signing-keys:delete", Some("nobody"))
+            .await;
+        let delete = async |path: &str, token: &str, grant: &str| {
+            world
+                .call_with(Method::DELETE, path, token, grant, None)
+                .await
+        };
+        let absent = delete("/v1/signing-keys/nobody", &boss.token, &grant).await;
         absent.is_problem(404, "not_found");
-        assert_eq!(world.delete(&ended, &boss).await.status, 204);
+        let grant = boss.grant(&world, "signing-keys:delete", Some(&kid)).await;
+        assert_eq!(delete(&ended, &boss.token, &grant).await.status, 204);
         // The token that asked for it was signed by the key that ended.
         world
-            .get("/v1/whoami", &boss)
+            .get("/v1/whoami", &boss.token)
             .await
             .is_problem(401, "invalid_token");
         assert!(
@@ -198,8 +231,8 @@ async fn signing_keys_rotate_and_end_only_after_step_up() {
                 .text
                 .contains(&kid)
         );
-        let (fresh, _) = world.tokens("root", "admin", &[]).await;
-        assert_eq!(world.get("/v1/whoami", &fresh).await.status, 200);
+        boss.sign_in(&world).await;
+        assert_eq!(world.get("/v1/whoami", &boss.token).await.status, 200);
         world.stop().await;
     }
 }

@@ -5,8 +5,10 @@
     reason = "a test that panics fails, which is what it is for; clippy knows test functions but not their helpers"
 )]
 
+mod boss;
 mod calls;
 mod keys;
+mod login;
 mod nodes;
 mod process;
 mod support;

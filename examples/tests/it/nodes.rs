@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::boss::{Boss, Calls, PASSWORD, sign_in};
 use crate::process::{KEK, PEPPER};
 
 /// After which time no node may accept what another one has revoked (L-13): 5 s.
@@ -42,7 +43,7 @@ impl Drop for Node {
 }
 
 impl Node {
-    /// Started with these variables, with the key that it issued if it was the first.
+    /// Started with these variables, with the password that it made if it was the first.
     fn start(variables: &[(&str, &str)]) -> (Self, Option<String>) {
         let mut process = Command::new(env!("CARGO_BIN_EXE_service"))
             .env_clear()
@@ -72,9 +73,9 @@ impl Node {
             address: address.parse().unwrap(),
             client: Client::builder(TokioExecutor::new()).build_http(),
         };
-        let key = said.get("bootstrap");
-        let key = key.map(|event| event["admin_key"].as_str().unwrap().to_owned());
-        (node, key)
+        let password = said.get("bootstrap");
+        let password = password.map(|event| event["password"].as_str().unwrap().to_owned());
+        (node, password)
     }
 
     async fn call(
@@ -84,6 +85,17 @@ impl Node {
         credential: &str,
         body: Option<Value>,
     ) -> (u16, Value) {
+        self.call_with(method, path, credential, "", body).await
+    }
+
+    async fn call_with(
+        &self,
+        method: Method,
+        path: &str,
+        credential: &str,
+        grant: &str,
+        body: Option<Value>,
+    ) -> (u16, Value) {
         let body = body.map_or(String::new(), |body| body.to_string());
         let mut request = Request::builder()
             .method(method)
@@ -91,6 +103,9 @@ impl Node {
             .header("content-type", "application/json");
         if !credential.is_empty() {
             request = request.header("authorization", format!("Bearer {credential}"));
+        }
+        if !grant.is_empty() {
+            request = request.header("fountain-step-up", grant);
         }
         let request = request.body(Full::from(body)).unwrap();
         let response = self.client.request(request).await.unwrap();
@@ -105,9 +120,18 @@ impl Node {
         answer
     }
 
-    async fn delete(&self, path: &str, credential: &str) {
-        let (status, answer) = self.call(Method::DELETE, path, credential, None).await;
+    async fn delete(&self, path: &str, credential: &str, grant: &str) {
+        let (status, answer) = self
+            .call_with(Method::DELETE, path, credential, grant, None)
+            .await;
         assert_eq!(status, 204, "{path}: {answer}");
+    }
+}
+
+impl Calls for Node {
+    async fn ask(&self, path: &str, credential: &str, grant: &str, body: Value) -> (u16, Value) {
+        self.call_with(Method::POST, path, credential, grant, Some(body))
+            .await
     }
 }
 
@@ -175,32 +199,36 @@ const KINDS: [Kind; 5] = [
 /// Four nodes on one store.
 struct Cluster {
     nodes: Vec<Node>,
+    /// A key that may do everything, so that it outlives every signing key.
     admin: String,
+    boss: Boss,
     subjects: u32,
 }
 
 impl Cluster {
-    fn start(variables: &[(&str, &str)]) -> Self {
-        let (first, admin) = Node::start(variables);
+    async fn start(variables: &[(&str, &str)]) -> Self {
+        let (first, password) = Node::start(variables);
         let mut nodes = vec![first];
         for _ in 1..4 {
             let (node, none) = Node::start(variables);
-            assert!(none.is_none(), "it sees the key of the first");
+            assert!(none.is_none(), "it sees the administrator of the first");
             nodes.push(node);
         }
+        let first = &nodes[0];
+        // The first on an empty store makes one.
+        let (token, _) = sign_in(first, "admin", &password.unwrap()).await;
+        let new = json!({ "name": "ops", "scopes": ["*"] });
+        let issued = first.post("/v1/keys", &token, new).await;
+        let admin = issued["key"].as_str().unwrap().to_owned();
+        let new = json!({ "username": "root", "password": PASSWORD, "roles": ["admin"] });
+        first.post("/v1/subjects", &admin, new).await;
+        let boss = Boss::enrolled(first, "root").await;
         Self {
             nodes,
-            // The first on an empty store issues one.
-            admin: admin.unwrap(),
+            admin,
+            boss,
             subjects: 0,
         }
-    }
-
-    async fn sign_in(&self, subject: &str, amr: &[&str]) -> Value {
-        let body = json!({ "subject": subject, "amr": amr });
-        self.nodes[0]
-            .post("/v1/dev/tokens", &self.admin, body)
-            .await
     }
 
     /// Gives something out on the first node, lets all remember it, revokes it on the first: how long after the answer
@@ -209,7 +237,7 @@ impl Cluster {
         self.subjects += 1;
         let subject = format!("subject-{}", self.subjects);
         let (first, admin) = (&self.nodes[0], self.admin.as_str());
-        let new = json!({ "username": subject, "roles": ["clerk"] });
+        let new = json!({ "username": subject, "password": PASSWORD, "roles": ["clerk"] });
         first.post("/v1/subjects", admin, new).await;
         let (credential, path, body) = match kind {
             Kind::ApiKey => {
@@ -219,17 +247,14 @@ impl Cluster {
                 (issued["key"].clone(), path, None)
             }
             Kind::SigningKey => {
-                let tokens = self.sign_in(&subject, &[]).await;
+                let (access, _) = sign_in(first, &subject, PASSWORD).await;
                 let path = format!("/v1/signing-keys/{}", self.signing_key().await);
-                (tokens["access_token"].clone(), path, None)
+                (access.into(), path, None)
             }
             kind => {
-                let tokens = self.sign_in(&subject, &["pwd"]).await;
+                let (access, refresh) = sign_in(first, &subject, PASSWORD).await;
                 let (path, body) = match kind {
-                    Kind::Family => (
-                        "/v1/token/revoke".to_owned(),
-                        json!({ "token": tokens["refresh_token"] }),
-                    ),
+                    Kind::Family => ("/v1/token/revoke".to_owned(), json!({ "token": refresh })),
                     Kind::Roles => (
                         format!("/v1/dev/subjects/{subject}"),
                         json!({ "roles": ["auditor"] }),
@@ -239,13 +264,19 @@ impl Cluster {
                         json!({ "enabled": false }),
                     ),
                 };
-                (tokens["access_token"].clone(), path, Some(body))
+                (access.into(), path, Some(body))
             }
         };
         let credential = credential.as_str().unwrap();
-        let by = match kind {
-            Kind::SigningKey => self.stepped_up().await,
-            _ => admin.to_owned(),
+        let (by, grant) = match kind {
+            Kind::SigningKey => {
+                let kid = path.rsplit('/').next();
+                // Of the key that signs now: the one before it was ended.
+                self.boss.sign_in(first).await;
+                let grant = self.boss.grant(first, "signing-keys:delete", kid).await;
+                (self.boss.token.clone(), grant)
+            }
+            _ => (admin.to_owned(), String::new()),
         };
         for node in &self.nodes {
             for _ in 0..2 {
@@ -266,7 +297,7 @@ impl Cluster {
         }
         match body {
             Some(body) => drop(first.post(&path, &by, body).await),
-            None => first.delete(&path, &by).await,
+            None => first.delete(&path, &by, &grant).await,
         }
         say.send_replace(Some(now()));
         // On the node that revoked it, at once.
@@ -288,17 +319,6 @@ impl Cluster {
         let keys = set["keys"].as_array().unwrap();
         assert_eq!(keys.len(), 1, "{set}");
         keys[0]["kid"].as_str().unwrap().to_owned()
-    }
-
-    /// An administrator that has just shown a second factor, under the key that signs now.
-    async fn stepped_up(&self) -> String {
-        let new = json!({ "username": "root", "roles": ["admin"] });
-        let (status, _) = self.nodes[0]
-            .call(Method::POST, "/v1/subjects", &self.admin, Some(new))
-            .await;
-        assert!(matches!(status, 201 | 409), "{status}");
-        let tokens = self.sign_in("root", &["pwd", "otp", "mfa"]).await;
-        tokens["access_token"].as_str().unwrap().to_owned()
     }
 
     /// All kinds, in turn, so many rounds. Prints a line for each, and gives the medians.
@@ -343,7 +363,7 @@ fn assert_woken(medians: &BTreeMap<Kind, Duration>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_of_four_processes_on_one_postgres_revokes_the_others_refuse_within_the_bound() {
     let server = Server::postgres(&[]).await;
-    let mut cluster = Cluster::start(&[("FOUNTAIN_STORE", &server.url())]);
+    let mut cluster = Cluster::start(&[("FOUNTAIN_STORE", &server.url())]).await;
     assert_woken(&cluster.measure("PostgreSQL", ROUNDS).await);
 }
 
@@ -353,7 +373,8 @@ async fn what_one_of_four_processes_on_one_redis_revokes_the_others_refuse_withi
     let mut cluster = Cluster::start(&[
         ("FOUNTAIN_STORE", &server.url()),
         ("FOUNTAIN_ACCEPT_VOLATILE_SECURITY_STATE", "true"),
-    ]);
+    ])
+    .await;
     assert_woken(&cluster.measure("Redis", ROUNDS).await);
 }
 
@@ -367,7 +388,8 @@ async fn processes_on_postgres_that_redis_wakes_keep_the_bound_without_it() {
         ("FOUNTAIN_STORE", &postgres.url()),
         ("FOUNTAIN_STORE_POOLER", "true"),
         ("FOUNTAIN_REDIS_URL", &redis.url()),
-    ]);
+    ])
+    .await;
     assert_woken(&cluster.measure("PostgreSQL, woken by Redis", ROUNDS).await);
     redis.freeze();
     cluster.measure("PostgreSQL, Redis frozen", 3).await;

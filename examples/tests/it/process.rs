@@ -45,6 +45,12 @@ fn raw(address: SocketAddr, head: &str, body: &str) -> Value {
     serde_json::from_str(body).unwrap_or_default()
 }
 
+fn login(address: SocketAddr, name: &str, password: &str) -> Value {
+    let head = "POST /v1/login HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n";
+    let body = json!({ "username": name, "password": password });
+    raw(address, head, &body.to_string())
+}
+
 /// Kills the program when a test fails.
 struct Running(Child);
 
@@ -67,10 +73,16 @@ async fn it_announces_itself_keeps_secrets_out_of_its_log_and_ends_with_0_on_sig
     let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
     let bootstrap = event(&mut lines);
     assert_eq!(bootstrap["event"], "bootstrap");
-    let key = bootstrap["admin_key"].as_str().unwrap().to_owned();
+    let password = bootstrap["password"].as_str().unwrap().to_owned();
     let listening = event(&mut lines);
     assert_eq!(listening["event"], "listening");
     let address = listening["address"].as_str().unwrap().parse().unwrap();
+    let signed_in = login(address, "admin", &password);
+    let key = signed_in["access_token"].as_str().unwrap().to_owned();
+    // A name that nobody has, and a password that nobody has, as when they are typed into each other's field.
+    for (name, guess) in [(password.as_str(), "admin"), ("admin", "canary-of-a-guess")] {
+        assert_eq!(login(address, name, guess)["code"], "authentication_failed");
+    }
 
     let client = Client::new(address);
     let pasted = "canary-in-a-query";
@@ -96,9 +108,22 @@ async fn it_announces_itself_keeps_secrets_out_of_its_log_and_ends_with_0_on_sig
         );
         raw(address, &head, &body.to_string())
     };
-    let pair = post("/v1/dev/tokens", json!({ "subject": "bob" }));
+    let bob = json!({ "username": "bob", "password": "another horse, another battery" });
+    post("/v1/subjects", bob.clone());
+    let pair = post("/v1/login", bob);
     let secret = |name: &str| pair[name].as_str().unwrap().to_owned();
     let (access, refresh) = (secret("access_token"), secret("refresh_token"));
+    let begun = post("/v1/factors/totp", json!({}));
+    let seed = begun["secret"].as_str().unwrap().to_owned();
+    let factor = &begun["factor"];
+    post(
+        "/v1/factors/totp/confirm",
+        json!({ "factor": factor, "code": "canary-of-a-code" }),
+    );
+    post(
+        "/v1/step-up",
+        json!({ "method": "recovery", "code": "canary-of-a-code", "action": "keys:rotate" }),
+    );
     let renewed = post("/v1/token/refresh", json!({ "refresh_token": refresh }));
     let successor = renewed["refresh_token"].as_str().unwrap().to_owned();
     for token in [&access, &refresh, &successor] {
@@ -142,6 +167,8 @@ async fn it_announces_itself_keeps_secrets_out_of_its_log_and_ends_with_0_on_sig
     for secret in kept
         .lines()
         .chain([key.as_str(), &access, &refresh, &successor])
+        .chain([password.as_str(), &seed, "another horse"])
+        .chain(["canary-of-a-guess", "canary-of-a-code"])
         .chain(["canary.in.header", "canary-in-a-path", pasted])
     {
         assert!(!log.contains(secret), "{secret}");
@@ -199,15 +226,18 @@ fn stores_and_settings_that_are_not_there_are_refused_by_name() {
     }
     for name in [
         "FOUNTAIN_DELIVERY",
-        "FOUNTAIN_LOCKOUT",
+        "FOUNTAIN_LIMIT_API",
         "FOUNTAIN_REDIS_URL",
-        "FOUNTAIN_ADMIN_PASSWORD",
     ] {
         let said = with(name, "hunter2");
         assert!(said.contains(name) && !said.contains("hunter2"), "{said}");
     }
     assert!(with("FOUNTAIN_ACCESS_TTL", "10 minutes").contains("15m"));
     assert!(with("FOUNTAIN_SIGNING_ALG", "HS256").contains("EdDSA"));
+    assert!(with("FOUNTAIN_LOCKOUT", "5").contains("5/15m"));
+    assert!(with("FOUNTAIN_OTP_TTL", "11m").contains("10m"));
+    let said = with("FOUNTAIN_DELIVERY", "console");
+    assert!(said.contains("--dev alone"), "{said}");
 }
 
 #[test]
@@ -218,10 +248,21 @@ fn what_fountain_refuses_ends_with_1_and_its_hint() {
         .env("FOUNTAIN_KEK", KEK)
         .env("FOUNTAIN_PEPPER", PEPPER)
         .env("FOUNTAIN_STORE", "memory")
+        .env("FOUNTAIN_DELIVERY", "none")
         .env("FOUNTAIN_ACCESS_TTL", "2d");
     let (status, said) = refused(&mut command);
     assert_eq!(status.code(), Some(1));
     assert!(said.contains("not acceptable"), "{said}");
+    // Of a password only why it is refused.
+    command
+        .env("FOUNTAIN_ACCESS_TTL", "10m")
+        .env("FOUNTAIN_ADMIN_PASSWORD", "hunter2");
+    let (status, said) = refused(&mut command);
+    assert_eq!(status.code(), Some(1));
+    assert!(
+        said.contains("too short") && !said.contains("hunter2"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -234,6 +275,8 @@ async fn it_finds_its_keys_again_after_a_restart_and_bootstraps_no_second_time()
         let mut command = program(folder.path());
         command
             .arg("--dev")
+            // A token is of its issuer, and the port is another one each time.
+            .env("FOUNTAIN_ISSUER", "https://auth.example.com")
             .env("FOUNTAIN_KEK_FILE", &kek)
             .env("FOUNTAIN_PEPPER_FILE", &pepper);
         let mut child = Running(command.spawn().unwrap());
@@ -241,13 +284,99 @@ async fn it_finds_its_keys_again_after_a_restart_and_bootstraps_no_second_time()
         (child, lines)
     };
     let (first, mut lines) = start();
-    let key = event(&mut lines)["admin_key"].as_str().unwrap().to_owned();
-    event(&mut lines);
+    let password = event(&mut lines)["password"].as_str().unwrap().to_owned();
+    let listening = event(&mut lines);
+    let address = listening["address"].as_str().unwrap().parse().unwrap();
+    let signed_in = login(address, "admin", &password);
+    let key = signed_in["access_token"].as_str().unwrap().to_owned();
     drop(first);
     let (_second, mut lines) = start();
     let listening = event(&mut lines);
     assert_eq!(listening["event"], "listening");
-    let client = Client::new(listening["address"].as_str().unwrap().parse().unwrap());
+    let address = listening["address"].as_str().unwrap().parse().unwrap();
+    assert!(login(address, "admin", &password)["access_token"].is_string());
+    let client = Client::new(address);
     let answer = client.get("/v1/keys", Some(&key)).await.unwrap();
     assert_eq!(answer.status, 200);
+}
+
+/// R-52, R-53, R-56: a phone is confirmed by a code, asked for at the next login, and good for a step-up; a mailbox is none of it.
+#[tokio::test]
+async fn codes_go_through_the_delivery_and_through_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program(folder.path());
+    command
+        .args(["--dev", "--store", "memory"])
+        .env("FOUNTAIN_LIMIT_OTP", "4/10m");
+    let mut child = Running(command.spawn().unwrap());
+    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
+    let password = event(&mut lines)["password"].as_str().unwrap().to_owned();
+    let listening = event(&mut lines);
+    let address: SocketAddr = listening["address"].as_str().unwrap().parse().unwrap();
+    let post = |path: &str, token: &str, body: Value| {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/json\r\n"
+        );
+        let head = match token {
+            "" => head.replace("Authorization: Bearer \r\n", ""),
+            _ => head,
+        };
+        raw(address, &head, &body.to_string())
+    };
+    let text = |answer: &Value, name: &str| {
+        let text = answer[name].as_str();
+        text.unwrap_or_else(|| panic!("{name}: {answer}"))
+            .to_owned()
+    };
+    let admin = text(&login(address, "admin", &password), "access_token");
+    let bob = json!({
+        "username": "bob", "password": "another horse, another battery",
+        "email": "bob@example.com", "phone": "+436641234567",
+    });
+    assert_eq!(post("/v1/subjects", &admin, bob)["id"], "bob");
+    let sign_in = || login(address, "bob", "another horse, another battery");
+    let token = text(&sign_in(), "access_token");
+
+    // The mailbox first: it is confirmed, and asks for nothing.
+    let sent = post("/v1/factors/codes", &token, json!({ "channel": "email" }));
+    assert_eq!(sent["to"], "b***@example.com");
+    let mail = event(&mut lines);
+    assert_eq!(
+        (&mail["event"], &mail["channel"], &mail["to"]),
+        (&json!("otp"), &json!("email"), &json!("bob@example.com"))
+    );
+    let code = text(&mail, "code");
+    assert!(!sent.to_string().contains(&code), "a code in the answer");
+    let confirm = json!({ "challenge": sent["challenge"], "code": code });
+    assert_eq!(
+        post("/v1/factors/codes/confirm", &token, confirm),
+        Value::Null
+    );
+    let token = text(&sign_in(), "access_token");
+
+    let sent = post("/v1/factors/codes", &token, json!({ "channel": "sms" }));
+    let sms = event(&mut lines);
+    assert_eq!(
+        (&sms["channel"], &sms["to"]),
+        (&json!("sms"), &json!("+436641234567"))
+    );
+    let confirm = json!({ "challenge": sent["challenge"], "code": text(&sms, "code") });
+    assert_eq!(
+        post("/v1/factors/codes/confirm", &token, confirm.clone()),
+        Value::Null
+    );
+    let notice = event(&mut lines);
+    assert_eq!(notice["channel"], "email", "{notice}");
+    let again = post("/v1/factors/codes/confirm", &token, confirm);
+    assert_eq!(again["code"], "authentication_failed");
+
+    // From now on a login asks for it. The cool-down holds a second code back, and the login goes on by the first.
+    let asked = sign_in();
+    assert_eq!(asked["second_factor"]["methods"], json!(["code"]));
+    assert_eq!(asked["second_factor"]["channels"], json!(["sms", "email"]));
+    let challenge = &asked["second_factor"]["challenge"];
+    let wish = json!({ "challenge": challenge, "method": "code", "channel": "sms" });
+    let held = post("/v1/login/second-factor", "", wish);
+    assert_eq!(held["code"], "rate_limited", "{held}");
 }

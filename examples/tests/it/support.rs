@@ -7,6 +7,8 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::boss::{Boss, Calls, PASSWORD, sign_in};
+
 type Body = Full<axum::body::Bytes>;
 
 /// A running service, and a client of it.
@@ -45,16 +47,20 @@ impl World {
 
     pub(crate) async fn of(config: Config, folder: Option<TempDir>) -> Self {
         let service = Service::start(&config).await.unwrap();
-        let admin = service
-            .admin_key()
-            .map_or("", |key| key.expose())
-            .to_owned();
-        Self {
+        let password = service.admin_password();
+        let password = password.map_or(String::new(), |password| password.expose().to_owned());
+        let mut world = Self {
             service,
             client: Client::builder(TokioExecutor::new()).build_http(),
-            admin,
+            admin: String::new(),
             _folder: folder,
+        };
+        if !password.is_empty() {
+            let (token, _) = sign_in(&world, "admin", &password).await;
+            let body = json!({ "name": "ops", "scopes": ["*"] });
+            world.admin = world.post("/v1/keys", &token, body).await.string("key");
         }
+        world
     }
 
     pub(crate) fn address(&self) -> std::net::SocketAddr {
@@ -86,7 +92,21 @@ impl World {
         credential: &str,
         body: Option<Value>,
     ) -> Answer {
+        self.call_with(method, path, credential, "", body).await
+    }
+
+    pub(crate) async fn call_with(
+        &self,
+        method: Method,
+        path: &str,
+        credential: &str,
+        grant: &str,
+        body: Option<Value>,
+    ) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
+        if !grant.is_empty() {
+            request = request.header("fountain-step-up", grant);
+        }
         if !credential.is_empty() {
             request = request.header("authorization", format!("Bearer {credential}"));
         }
@@ -123,25 +143,43 @@ impl World {
         (answer.string("id"), answer.string("key"))
     }
 
-    /// An access token and its refresh token for a subject, with this role if it is not empty.
-    pub(crate) async fn tokens(&self, subject: &str, role: &str, amr: &[&str]) -> (String, String) {
-        if !role.is_empty() {
-            let body = json!({ "username": subject, "roles": [role] });
-            let answer = self.post("/v1/subjects", &self.admin, body).await;
-            assert!(matches!(answer.status.as_u16(), 201 | 409), "{answer:?}");
-        }
-        let body = json!({ "subject": subject, "amr": amr });
-        let answer = self.post("/v1/dev/tokens", &self.admin, body).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        (
-            answer.string("access_token"),
-            answer.string("refresh_token"),
-        )
+    /// Registers a subject with this role and the usual password, unless it is there.
+    pub(crate) async fn register(&self, subject: &str, role: &str) {
+        let body = json!({ "username": subject, "password": PASSWORD, "roles": [role] });
+        let answer = self.post("/v1/subjects", &self.admin, body).await;
+        assert!(matches!(answer.status.as_u16(), 201 | 409), "{answer:?}");
     }
 
-    /// An administrator that has just shown a second factor.
-    pub(crate) async fn stepped_up_admin(&self) -> String {
-        self.tokens("root", "admin", &["pwd", "otp", "mfa"]).await.0
+    /// An access token and its refresh token for a subject with this role, which has signed in by password.
+    pub(crate) async fn tokens(&self, subject: &str, role: &str) -> (String, String) {
+        self.register(subject, role).await;
+        sign_in(self, subject, PASSWORD).await
+    }
+
+    /// An administrator that can step up.
+    pub(crate) async fn boss(&self) -> Boss {
+        self.register("root", "admin").await;
+        Boss::enrolled(self, "root").await
+    }
+
+    /// As [`post`](Self::post), with a grant by step-up.
+    pub(crate) async fn post_with(
+        &self,
+        path: &str,
+        credential: &str,
+        grant: &str,
+        body: Value,
+    ) -> Answer {
+        self.call_with(Method::POST, path, credential, grant, Some(body))
+            .await
+    }
+}
+
+impl Calls for World {
+    async fn ask(&self, path: &str, credential: &str, grant: &str, body: Value) -> (u16, Value) {
+        let answer = self.post_with(path, credential, grant, body).await;
+        let body = serde_json::from_str(&answer.text).unwrap_or_default();
+        (answer.status.as_u16(), body)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Reason};
 use crate::identity::{Actor, LoginName, Subject, Tenant};
 use crate::lockout::Whose;
 use crate::login::{CredentialRecord, ReplaceOutcome};
-use crate::password::{PasswordHash, PasswordVerdict};
+use crate::password::PasswordVerdict;
 use crate::secret::Secret;
 
 /// How a subject is to sign in.
@@ -66,7 +66,9 @@ impl Login {
         let by = by.into();
         by.reaches(&new.tenant)?;
         let about: Vec<_> = new.about.iter().map(String::as_str).collect();
-        let hash = self.accepted(&new.password, &new.name, &about).await?;
+        self.judge_password(&new.password, &new.name, &about)
+            .await?;
+        let hash = self.0.passwords.hash(&new.password).await?;
         let action = AuditAction::CredentialRegistered;
         let event = self.about(&new.tenant, by.actor(), action, &new.subject)?;
         let record = CredentialRecord {
@@ -199,7 +201,8 @@ impl Login {
         new: &Secret,
         actor: Actor,
     ) -> Result<(), Error> {
-        let hash = self.accepted(new, &record.name, &[]).await?;
+        self.judge_password(new, &record.name, &[]).await?;
+        let hash = self.0.passwords.hash(new).await?;
         let (tenant, subject) = (&record.tenant, &record.subject);
         let event = self.about(tenant, actor.clone(), AuditAction::PasswordChanged, subject)?;
         let now = event.at;
@@ -222,17 +225,24 @@ impl Login {
             .map(drop)
     }
 
-    /// The hash of a password that the rules accept.
-    async fn accepted(
+    /// Whether the rules accept a password that who signs in by this name wants to use; `about` are more words about the person.
+    /// [`register`](Self::register) and the changes of a password ask this first.
+    ///
+    /// # Errors
+    /// `InvalidInput` when they do not, saying why; those of a blocklist that cannot be asked.
+    ///
+    /// # Cancel safety
+    /// Nothing is kept.
+    pub async fn judge_password(
         &self,
         password: &Secret,
         name: &LoginName,
         about: &[&str],
-    ) -> Result<PasswordHash, Error> {
+    ) -> Result<(), Error> {
         let mut words = vec![name.as_str()];
         words.extend(about);
         let problem = match self.0.rules.judge(password, &words).await? {
-            PasswordVerdict::Accepted => return self.0.passwords.hash(password).await,
+            PasswordVerdict::Accepted => return Ok(()),
             PasswordVerdict::TooShort { .. } => "it is too short: write a sentence",
             PasswordVerdict::TooLong { .. } => "it is too long",
             PasswordVerdict::Predictable => {
