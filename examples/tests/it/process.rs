@@ -374,9 +374,12 @@ async fn codes_go_through_the_delivery_and_through_nothing_else() {
     // From now on a login asks for it. The cool-down holds a second code back, and the login goes on by the first.
     let asked = sign_in();
     assert_eq!(asked["second_factor"]["methods"], json!(["code"]));
-    assert_eq!(asked["second_factor"]["channels"], json!(["sms", "email"]));
+    assert_eq!(asked["second_factor"]["channels"], json!(["sms"]));
     let challenge = &asked["second_factor"]["challenge"];
     let wish = json!({ "challenge": challenge, "method": "code", "channel": "sms" });
+    let by_mail = json!({ "challenge": challenge, "method": "code", "channel": "email" });
+    let refused = post("/v1/login/second-factor", "", by_mail);
+    assert_eq!(refused["code"], "authentication_failed", "{refused}");
     let held = post("/v1/login/second-factor", "", wish);
     assert_eq!(held["code"], "rate_limited", "{held}");
 }

@@ -11,8 +11,8 @@ use crate::identity::{Actor, ClientId, LoginName, Scope, Subject, Tenant};
 use crate::lockout::{AttemptKind, CountedAttempt, KnownDevice, Lockout, Whose};
 use crate::metrics::Outcomes;
 use crate::otp::{
-    ChallengeId, ChallengePurpose, Channel, FactorKind, NewChallenge, SecondFactor, SentCode,
-    ShownFactor, assess,
+    AssuranceLevel, ChallengeId, ChallengePurpose, Channel, FactorKind, FactorMethod, NewChallenge,
+    SecondFactor, SentCode, ShownFactor, assess,
 };
 use crate::password::{PasswordCheck, PasswordRules, Passwords};
 use crate::random::Random;
@@ -151,7 +151,11 @@ impl Login {
                 binding: binding(),
                 context,
             };
-            let asked = self.0.second_factor.challenge(new).await?;
+            let mut asked = self.0.second_factor.challenge(new).await?;
+            asked.methods.retain(|method| counts(*method));
+            if asked.methods.is_empty() {
+                return Err(refused(Reason::FactorDisabled));
+            }
             return Ok(LoginOutcome::SecondFactor(asked));
         }
         self.issue(tenant, subject, begun, None)
@@ -159,10 +163,10 @@ impl Login {
             .map(LoginOutcome::SignedIn)
     }
 
-    /// Sends a code that answers the challenge of [`begin`](Self::begin).
+    /// Sends a code that answers the challenge of [`begin`](Self::begin): by SMS, since a mailbox is no second factor.
     ///
     /// # Errors
-    /// As [`SecondFactor::send_code`].
+    /// As [`SecondFactor::send_code`]; by e-mail as where there is no such factor.
     ///
     /// # Cancel safety
     /// As [`SecondFactor::send_code`].
@@ -173,6 +177,9 @@ impl Login {
         channel: Channel,
         device: Option<&Secret>,
     ) -> Result<SentCode, Error> {
+        if channel == Channel::Email {
+            return Err(refused(Reason::FactorUnknown));
+        }
         let device = self.device_of(tenant, challenge, device).await?;
         self.0
             .second_factor
@@ -240,7 +247,12 @@ impl Login {
             kind: FactorKind::Password,
             at: begun.password_at,
         };
+        let is_second = second.is_some();
         let shown: Vec<_> = std::iter::once(password).chain(second).collect();
+        if is_second && assess(&shown).level() < Some(AssuranceLevel::Multi) {
+            // A factor was asked for, and what was shown is none beside a password.
+            return Err(refused(Reason::AssuranceTooLow));
+        }
         let mut new = NewTokens::new(subject.clone(), begun.client)
             .tenant(tenant.clone())
             .assurance(assess(&shown).assurance().clone());
@@ -380,6 +392,11 @@ impl Login {
         }
         result
     }
+}
+
+/// Whether what is shown so is a second factor beside a password.
+const fn counts(method: FactorMethod) -> bool {
+    !matches!(method, FactorMethod::Email)
 }
 
 /// What a challenge of a login is bound to beside its purpose: nothing.
