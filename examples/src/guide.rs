@@ -49,6 +49,7 @@ mod pages {
         Tokens = "how-to/tokens.md",
         SigningKeys = "how-to/signing-keys.md",
         Access = "how-to/access.md",
+        SignIn = "how-to/login.md",
         Passwords = "how-to/passwords.md",
         SecondFactors = "how-to/second-factors.md",
         Delivery = "how-to/delivery.md",

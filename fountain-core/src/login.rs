@@ -24,3 +24,6 @@ pub use sign_in::{SignIn, SignInBuilder};
 
 pub use crate::identity::LoginName;
 pub use store::{CredentialRecord, CredentialStore, ReplaceOutcome};
+
+#[cfg(test)]
+mod tests;

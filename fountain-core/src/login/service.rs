@@ -28,11 +28,14 @@ pub use credentials::NewCredential;
 /// [`begin`](Self::begin) decides in this order, and every refusal has one face, `AuthenticationFailed`, whatever its cause:
 ///
 /// 1. The name is brought into its canonical form, and its credential is looked up. A name that nobody has goes on like any other.
-/// 2. The attempt is counted, for the subject or for the name, before anything is judged. While a lock stands, it is not.
-/// 3. The password is held against the stored hash. Where there is none, or while a lock stands, the same work is done against a
-///    hash of nobody, and the answer is no: all three take the same time, and no stored hash is looked at while a lock stands.
-/// 4. The count is cleared. A lock of another kind still stands: refused. The subject is disabled: refused.
-/// 5. Where a second factor is confirmed, it is asked for, and there are no tokens. Else there are.
+/// 2. Its subject and the locks of every kind are looked at, and the attempt is counted, for the subject or for the name:
+///    all of it before anything is judged. While a lock of passwords stands, it is not counted.
+/// 3. The password is held against the stored hash. Where there is none, while a lock of any kind stands, or when the subject is
+///    disabled or not registered, the same work is done against a hash of nobody, and the answer is no: all take the same time,
+///    and a right password is no more than a wrong one.
+/// 4. The count is cleared, and locks and subject are looked at again: both may have changed while it was hashed.
+/// 5. Where a second factor is confirmed, it is asked for, and there are no tokens. Else there are, unless the password was changed
+///    meanwhile: they end at once then.
 ///
 /// [`finish`](Self::finish) takes the answer, judged in the order that [`SecondFactor`] tells, and gives tokens whose `acr`, `amr` and
 /// `auth_time` say what was shown, and nothing else.
@@ -71,6 +74,9 @@ struct Begun {
 }
 
 impl Login {
+    /// The most scopes that can be asked for.
+    pub const MAX_SCOPES: usize = 32;
+
     pub(super) fn new(inner: Inner) -> Self {
         Self(Arc::new(inner))
     }
@@ -88,12 +94,24 @@ impl Login {
     /// # Errors
     /// `Refused` with `AuthenticationFailed` when the name or the password is wrong, or a lock stands, all alike; with `Unavailable`
     /// when too many passwords wait to be hashed. `Unavailable`, `Corrupt`, `Entropy`, `Crypto` when it could not be judged: nobody is
-    /// signed in then.
+    /// signed in then. `InvalidInput` for more than 32 scopes, or 2,048 bytes of them.
     ///
     /// # Cancel safety
     /// When dropped, the attempt stays counted from the moment that it was. Tokens may have been issued that nobody has, which end
     /// by themselves.
     pub async fn begin(&self, attempt: LoginAttempt) -> Result<LoginOutcome, Error> {
+        // Before a password is looked at: the challenge of a right one has no room for more.
+        let bytes: usize = attempt
+            .scopes
+            .iter()
+            .map(|scope| scope.as_str().len())
+            .sum();
+        if attempt.scopes.len() > Self::MAX_SCOPES || bytes > 2_048 {
+            return Err(Error::invalid(
+                "scopes",
+                "ask for at most 32 scopes, of 2,048 bytes together",
+            ));
+        }
         match self.begun(&attempt).await {
             Err(error) => self.noted(Err(error)).map(LoginOutcome::SignedIn),
             Ok(LoginOutcome::SignedIn(done)) => self.noted(Ok(done)).map(LoginOutcome::SignedIn),
@@ -111,10 +129,14 @@ impl Login {
         let subject = record.as_ref().map(|record| &record.subject);
         let device = self.device(tenant, subject, attempt.device.as_ref());
         let whose = subject.map(Whose::Subject);
-        let counted = match whose.or_else(|| name.as_ref().map(Whose::Unknown)) {
-            Some(whose) => self.count(tenant, whose, device.as_ref()).await?,
+        let (standing, counted) = match whose.or_else(|| name.as_ref().map(Whose::Unknown)) {
+            Some(whose) => {
+                let standing = self.standing(tenant, whose, device.as_ref()).await?;
+                let counted = self.count(tenant, whose, device.as_ref()).await?;
+                (standing, counted.filter(|_| standing.is_ok()))
+            }
             // No account has such a name, so there is none to guard.
-            None => None,
+            None => (Ok(()), None),
         };
         let stored = record.as_ref().filter(|_| counted.is_some());
         let check = self
@@ -124,7 +146,7 @@ impl Login {
             .await?;
         let (Some(record), Some(counted)) = (&record, counted) else {
             return Err(refused(match (&name, &record) {
-                (Some(_), Some(_)) => Reason::Locked,
+                (Some(_), Some(_)) => standing.err().unwrap_or(Reason::Locked),
                 _ => Reason::LoginUnknown,
             }));
         };
@@ -158,9 +180,10 @@ impl Login {
             }
             return Ok(LoginOutcome::SecondFactor(asked));
         }
-        self.issue(tenant, subject, begun, None)
-            .await
-            .map(LoginOutcome::SignedIn)
+        let done = self.issue(tenant, subject, begun, None).await?;
+        self.still_stands(tenant, &done, version, Some(&attempt.password))
+            .await?;
+        Ok(LoginOutcome::SignedIn(done))
     }
 
     /// Sends a code that answers the challenge of [`begin`](Self::begin): by SMS, since a mailbox is no second factor.
@@ -231,8 +254,41 @@ impl Login {
             return Err(refused(Reason::ChallengeEnded));
         }
         self.may_sign_in(tenant, subject, device.as_ref()).await?;
-        self.issue(tenant, subject, begun, Some(verified.shown()))
-            .await
+        let version = begun.version;
+        let done = self
+            .issue(tenant, subject, begun, Some(verified.shown()))
+            .await?;
+        self.still_stands(tenant, &done, version, None).await?;
+        Ok(done)
+    }
+
+    /// The password that was shown is still the subject's. A change of it ends what was issued before it; what was stored after
+    /// that, by a login that was under way, ends here.
+    async fn still_stands(
+        &self,
+        tenant: &Tenant,
+        done: &SignedIn,
+        version: u64,
+        password: Option<&Secret>,
+    ) -> Result<(), Error> {
+        let found = self.0.credentials.find_subject(tenant, &done.subject);
+        let stands = match (found.await?, password) {
+            (Some(record), _) if record.version == version => true,
+            // Hashed anew by another login, perhaps: then it is the same password.
+            (Some(record), Some(password)) => {
+                let check = self.0.passwords.verify(password, Some(&record.password));
+                check.await?.is_match()
+            }
+            _ => false,
+        };
+        if stands {
+            return Ok(());
+        }
+        self.0
+            .tokens
+            .revoke_family(&Actor::System, tenant, &done.tokens.family)
+            .await?;
+        Err(refused(Reason::PasswordWrong))
     }
 
     /// Tokens that say what was shown.
@@ -273,7 +329,7 @@ impl Login {
         }
     }
 
-    /// Refuses who is disabled, and while a lock of any kind stands.
+    /// Refuses who is disabled or not registered as a subject, and while a lock of any kind stands.
     async fn may_sign_in(
         &self,
         tenant: &Tenant,
@@ -281,15 +337,32 @@ impl Login {
         device: Option<&KnownDevice>,
     ) -> Result<(), Error> {
         let whose = Whose::Subject(subject);
+        self.standing(tenant, whose, device).await?.map_err(refused)
+    }
+
+    /// Why nobody signs in by this name now, if it is so: the same look-ups for a name that nobody has.
+    ///
+    /// A subject that is in no store has no roles, and the scopes that it asks for would be all that limits it.
+    async fn standing(
+        &self,
+        tenant: &Tenant,
+        whose: Whose<'_>,
+        device: Option<&KnownDevice>,
+    ) -> Result<Result<(), Reason>, Error> {
         let locked = self.0.lockout.locked_until(tenant, whose, device).await?;
-        if locked.is_some() {
-            return Err(refused(Reason::Locked));
-        }
-        let record = self.0.subjects.find(tenant, subject).await?;
-        if record.is_some_and(|record| record.disabled_at.is_some()) {
-            return Err(refused(Reason::SubjectDisabled));
-        }
-        Ok(())
+        let record = match whose {
+            Whose::Subject(subject) => self.0.subjects.find(tenant, subject).await?,
+            Whose::Unknown(_) => {
+                let nobody = Subject::new("nobody")?;
+                self.0.subjects.find(tenant, &nobody).await?
+            }
+        };
+        let is_enabled = record.is_some_and(|record| record.disabled_at.is_none());
+        Ok(match (locked, is_enabled) {
+            (Some(_), _) => Err(Reason::Locked),
+            (None, false) => Err(Reason::SubjectDisabled),
+            (None, true) => Ok(()),
+        })
     }
 
     async fn count(

@@ -47,7 +47,8 @@ impl NewCredential {
 }
 
 impl Login {
-    /// Registers how a subject signs in. The subject itself, with its roles, is [`Subjects`](crate::access::Subjects)'s.
+    /// Registers how a subject signs in. The subject itself, with its roles, is [`Subjects`](crate::access::Subjects)'s, and
+    /// registered before it can sign in.
     ///
     /// # Errors
     /// `InvalidInput` when the rules for passwords refuse it, saying why; `Conflict` when the name or the subject is registered;
@@ -124,13 +125,15 @@ impl Login {
         let record = self.0.credentials.find_subject(tenant, subject).await?;
         let device = self.device(tenant, Some(subject), device);
         let whose = Whose::Subject(subject);
+        let standing = self.standing(tenant, whose, device.as_ref()).await?;
         let counted = self.count(tenant, whose, device.as_ref()).await?;
+        let counted = counted.filter(|_| standing.is_ok());
         let stored = record.as_ref().filter(|_| counted.is_some());
         let stored = stored.map(|record| &record.password);
         let check = self.0.passwords.verify(old, stored).await?;
         let (Some(record), Some(counted)) = (&record, counted) else {
             return Err(refused(match record {
-                Some(_) => Reason::Locked,
+                Some(_) => standing.err().unwrap_or(Reason::Locked),
                 None => Reason::LoginUnknown,
             }));
         };
