@@ -8,6 +8,7 @@
 pub mod guide;
 pub mod readme;
 pub mod service;
+pub mod shop;
 
 use std::net::SocketAddr;
 
@@ -165,7 +166,7 @@ impl Steps {
             }
             surprises => {
                 eprintln!("{surprises} of {} steps were not as expected", self.number);
-                Err("the quickstart was surprised".into())
+                Err("not all was as expected".into())
             }
         }
     }

@@ -383,3 +383,18 @@ async fn codes_go_through_the_delivery_and_through_nothing_else() {
     let held = post("/v1/login/second-factor", "", wish);
     assert_eq!(held["code"], "rate_limited", "{held}");
 }
+
+#[test]
+fn the_example_programs_of_signing_in_end_as_they_say() {
+    for program in [
+        env!("CARGO_BIN_EXE_totp_enrolment"),
+        env!("CARGO_BIN_EXE_step_up"),
+    ] {
+        let output = Command::new(program).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            output.status.success() && said.contains("all as expected"),
+            "{said}"
+        );
+    }
+}
