@@ -14,7 +14,7 @@ use crate::service::duration;
 use crate::service::secrets::from_file;
 
 /// What a host decides about signing in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct SignInConfig {
     /// The password of the subject `admin`, which the first start makes.
@@ -27,18 +27,6 @@ pub struct SignInConfig {
     pub budgets: IssueRules,
     /// After how many wrong attempts of a kind there is a lock, and for how long.
     pub lockout: LockoutRules,
-}
-
-impl Default for SignInConfig {
-    fn default() -> Self {
-        Self {
-            admin_password: None,
-            deliveries: Vec::new(),
-            codes: CodeRules::default(),
-            budgets: IssueRules::default(),
-            lockout: LockoutRules::default(),
-        }
-    }
 }
 
 #[derive(Args)]
