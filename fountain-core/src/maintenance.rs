@@ -53,11 +53,10 @@ impl Maintenance {
     const BATCH: usize = 1_000;
     /// How long an ended family is kept, so that a replay of its tokens is still known as one: an hour.
     const FAMILY_RETENTION: Duration = Duration::from_secs(3_600);
-    /// How long a revocation is kept after nothing that it is about can be alive: 12 hours. Tokens of a revoked
+    /// How long a revocation is kept after nothing that it is about can be alive, and attempts after they are forgotten: 12 hours. Tokens of a revoked
     /// credential would work again on every other node if one whose clock had jumped ahead forgot it early (F-30).
     const REVOCATION_RETENTION: Duration = Duration::from_secs(12 * 3_600);
-    /// How long challenges, pending factors and counts of attempts are kept after they have ended: an hour, which is more than
-    /// nodes' clocks may be apart.
+    /// How long challenges and pending factors are kept after they have ended: an hour. One that is gone too early is refused.
     const SIGN_IN_RETENTION: Duration = Duration::from_secs(3_600);
     /// Batches in one tick at most, so that a tick is bounded.
     const BATCHES: usize = 20;
@@ -98,8 +97,8 @@ impl Fountain {
     ///
     /// Every second: reads the change feed. Every minute: the signing keys' next step, notes of last use, and
     /// removal in bounded batches of what has ended: token families an hour after, revocations 12 hours after
-    /// anything that they are about can be alive, API keys after their retention, challenges, factors that were never confirmed
-    /// and forgotten attempts an hour after (R-101).
+    /// anything that they are about can be alive, API keys after their retention, challenges and factors that were never
+    /// confirmed an hour after, forgotten attempts 12 hours after (R-101).
     ///
     /// ```no_run
     /// # async fn example(fountain: fountain_core::Fountain) {
@@ -181,7 +180,7 @@ async fn purge(services: &Services) -> Result<u64, StoreError> {
         purge!(keys, maintenance.key_retention);
         purge!(families, Maintenance::FAMILY_RETENTION);
         purge!(revocations, Maintenance::REVOCATION_RETENTION);
-        purge!(lockouts, Maintenance::SIGN_IN_RETENTION);
+        purge!(lockouts, Maintenance::REVOCATION_RETENTION);
         purge!(challenges, Maintenance::SIGN_IN_RETENTION);
         purge!(factors, Maintenance::SIGN_IN_RETENTION);
     }

@@ -91,7 +91,7 @@ impl Boss {
     }
 
     fn code(&mut self) -> String {
-        self.codes.pop().expect("it took new ones in time")
+        self.codes.pop().unwrap()
     }
 
     /// Signs in again, by password and recovery code.

@@ -411,11 +411,17 @@ impl Login {
             .0
             .credentials
             .replace(tenant, subject, record.version, hash, now, event)
-            .await?;
+            .await;
         match replaced {
-            super::ReplaceOutcome::Replaced => Ok(record.version.saturating_add(1)),
-            // By another login, or by a change of the password: whose version it is then, `finish` looks at.
-            super::ReplaceOutcome::Stale | super::ReplaceOutcome::NotFound => Ok(record.version),
+            Ok(super::ReplaceOutcome::Replaced) => Ok(record.version.saturating_add(1)),
+            // By another login, or by a change of the password: whose version it is then is looked at before anybody is let in.
+            Ok(super::ReplaceOutcome::Stale | super::ReplaceOutcome::NotFound) => {
+                Ok(record.version)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a password was not hashed anew; it is at the next login");
+                Ok(record.version)
+            }
         }
     }
 

@@ -9,6 +9,7 @@ mod clocks;
 mod configured;
 mod descriptors;
 mod fail_over;
+mod mixed;
 mod outage;
 mod outcome;
 mod redis;

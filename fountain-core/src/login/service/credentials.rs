@@ -109,8 +109,12 @@ impl Login {
         device: Option<&Secret>,
     ) -> Result<(), Error> {
         let changed = self.changed(tenant, subject, (old, new), device).await;
-        if let Err(error) = &changed {
-            self.0.logins.refused(error.rejection().reason());
+        match &changed {
+            // What is wrong with the new password is nothing that was refused.
+            Err(error) if !matches!(error.kind(), ErrorKind::InvalidInput { .. }) => {
+                self.0.logins.refused(error.rejection().reason());
+            }
+            _ => {}
         }
         changed
     }
