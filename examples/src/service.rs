@@ -8,6 +8,7 @@
 //! | `app.rs`, `serve.rs` | the routes, and what lies around all of them; the connections, and what they may take |
 //! | `keys.rs`, `tokens.rs`, `signing_keys.rs`, `subjects.rs`, `audit.rs`, `orders.rs`, `health.rs` | the calls |
 //! | `login.rs`, `factors.rs`, `step_up.rs`, `delivery.rs` | signing in, second factors, step-up, and who carries codes |
+//! | `page.rs`, `page/` | the page at `/` |
 //! | `dev.rs` | a development aid |
 //! | `problem.rs`, `answer.rs`, `openapi.rs` | the forms of answers |
 //!
@@ -45,6 +46,7 @@ mod keys;
 mod login;
 mod openapi;
 mod orders;
+mod page;
 mod problem;
 mod secrets;
 mod serve;

@@ -22,8 +22,8 @@ use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 
 use super::problem::Failure;
 use super::{
-    audit, dev, factors, health, keys, login, openapi, orders, signing_keys, step_up, subjects,
-    tokens,
+    audit, dev, factors, health, keys, login, openapi, orders, page, signing_keys, step_up,
+    subjects, tokens,
 };
 
 /// The largest body that is read: 64 KiB.
@@ -145,6 +145,9 @@ pub(super) fn router(app: App) -> Result<Router, ConfigErrors> {
     let auth = AuthLayer::for_fountain(app.fountain()).build()?;
     let jwks = fountain_tower::axum::jwks(app.fountain().keyring().clone());
     let public = Router::new()
+        .route("/", get(page::html))
+        .route("/page.js", get(page::script))
+        .route("/page.css", get(page::style))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

@@ -114,6 +114,43 @@ async fn the_published_keys_are_revalidated_by_their_tag() {
     world.stop().await;
 }
 
+/// Nothing runs in the page that is not a file of the service, and nobody frames it.
+#[tokio::test]
+async fn the_page_is_there_for_everybody_and_bound_to_this_service() {
+    let world = World::in_memory().await;
+    for (path, content_type) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/page.js", "text/javascript; charset=utf-8"),
+        ("/page.css", "text/css; charset=utf-8"),
+    ] {
+        let answer = world.get(path, "").await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.header("content-type"), content_type);
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        let policy = answer.header("content-security-policy");
+        for part in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "frame-ancestors 'none'",
+        ] {
+            assert!(policy.contains(part), "{policy}");
+        }
+        assert!(!policy.contains("unsafe"));
+    }
+    let html = world.get("/", "").await.text;
+    assert_eq!(
+        html.matches("<script").count(),
+        html.matches("<script src=\"/").count()
+    );
+    assert!(
+        !html.contains(" on") && !html.contains("style="),
+        "an inline handler or style"
+    );
+    let script = world.get("/page.js", "").await.text;
+    assert!(!script.contains("innerHTML") && !script.contains("localStorage"));
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn unknown_paths_methods_and_bodies_are_problems_too() {
     let world = World::in_memory().await;
@@ -122,7 +159,7 @@ async fn unknown_paths_methods_and_bodies_are_problems_too() {
         .get("/v1/nothing", "")
         .await
         .is_problem(404, "not_found");
-    world.get("/", &admin).await.is_problem(404, "not_found");
+    world.get("/x", &admin).await.is_problem(404, "not_found");
     let wrong = world.get("/v1/subjects", &admin).await;
     wrong.is_problem(405, "method_not_allowed");
     assert!(wrong.header("allow").contains("POST"));
