@@ -81,8 +81,9 @@ async fn medians(nodes: &[Node; 2]) -> (Duration, Duration) {
     }
     calls.sort();
     spreads.sort();
-    assert!(spreads[8] <= POLL, "{spreads:?}");
-    (calls[4], spreads[4])
+    assert!(spreads.iter().all(|spread| *spread <= POLL), "{spreads:?}");
+    let middle = |times: &[Duration]| *times.get(times.len() / 2).unwrap();
+    (middle(&calls), middle(&spreads))
 }
 
 /// F-15, F-16, F-17, L-13, R-107: the truth is in PostgreSQL. A Redis that is gone, slow, silent, frozen, killed or empty
