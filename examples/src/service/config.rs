@@ -204,6 +204,7 @@ impl Config {
             ("pepper", "FOUNTAIN_PEPPER"),
             ("store", "FOUNTAIN_STORE"),
             ("redis_url", "FOUNTAIN_REDIS_URL"),
+            ("delivery", "FOUNTAIN_DELIVERY"),
             ("admin_password", "FOUNTAIN_ADMIN_PASSWORD"),
             ("twilio_token", "FOUNTAIN_TWILIO_TOKEN"),
             ("webhook_secret", "FOUNTAIN_WEBHOOK_SECRET"),
@@ -255,6 +256,7 @@ impl Arguments {
     /// Whether the value of this argument is nobody else's business.
     fn is_secret(&self, id: &str) -> bool {
         match (id, &self.redis_url) {
+            ("delivery", _) => self.sign_in.delivery.expose().contains('@'),
             ("store", _) => stores::has_password(&self.store_text),
             ("redis_url", Some(url)) => stores::has_password(url),
             _ => true,
@@ -467,6 +469,7 @@ mod tests {
             ("--store", "postgres://h/db?password=canary"),
             ("--store", "redis://:canary@h"),
             ("--redis-url", "rediss://u:canary@h"),
+            ("--delivery", "smtps://u:canary@h"),
         ] {
             let text = mistakes(&["--dev", argument, url], &[]);
             assert!(text.contains(&format!("{argument} shows")), "{text}");
@@ -492,7 +495,14 @@ mod tests {
             write("kek", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"),
             write("pepper", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=\n"),
         );
-        let secrets = ["--kek-file", &kek, "--pepper-file", &pepper];
+        let secrets = [
+            "--kek-file",
+            &kek,
+            "--pepper-file",
+            &pepper,
+            "--delivery",
+            "none",
+        ];
         let postgres = write("postgres", "postgres://u:canary@h/db\n");
         let redis = write("redis", "rediss://u:canary@h\n");
         let files = ["--store-file", &postgres, "--redis-url-file", &redis];

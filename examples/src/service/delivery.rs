@@ -67,7 +67,12 @@ impl DeliveryChoice {
                 Secret::from(decoded(password)?.into_owned()),
             ))
         });
-        if !matches!(uri.path(), "" | "/")
+        let (host, port) = (authority.host(), authority.port_u16());
+        let place = port.map_or(host.to_owned(), |port| format!("{host}:{port}"));
+        // What is no number after a colon is not simply left out.
+        let is_whole = authority.as_str().rsplit('@').next() == Some(place.as_str());
+        if !is_whole
+            || !matches!(uri.path(), "" | "/")
             || uri.query().is_some()
             || uri.host().is_none_or(str::is_empty)
         {

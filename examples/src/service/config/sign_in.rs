@@ -39,7 +39,7 @@ pub(super) struct SignInArguments {
     admin_password_file: Option<PathBuf>,
     /// Who carries codes: console (--dev only), smtp://…, smtps://…, twilio:SID, webhook:URL, or none; parted by blanks
     #[arg(long, env = "FOUNTAIN_DELIVERY", default_value = "console", value_parser = secret, hide_env_values = true)]
-    delivery: Secret,
+    pub(super) delivery: Secret,
     /// File that holds who carries codes
     #[arg(long, env = "FOUNTAIN_DELIVERY_FILE")]
     delivery_file: Option<PathBuf>,
