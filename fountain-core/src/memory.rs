@@ -13,6 +13,8 @@ mod factor;
 mod lockout;
 mod log;
 mod signing;
+#[cfg(test)]
+pub(crate) mod slow;
 mod store;
 mod token;
 

@@ -1,23 +1,63 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
 
 use super::*;
 use crate::Fountain;
 use crate::access::{Authority, Role, RoleCatalog};
-use crate::clock::{ManualClock, Timestamp};
+use crate::audit::{AuditAction, AuditStore};
+use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::error::{Error, Reason, RejectionKind};
 use crate::identity::{ClientId, Scope, Subject, Tenant};
 use crate::lockout::{AttemptKind, Whose};
 use crate::memory::MemoryStore;
+use crate::memory::slow::Slow;
+use crate::otp::{
+    Channel, DeliveryAddress, DeliveryContent, DeliveryError, DeliveryMessage, DeliveryReceipt,
+    Enrolment, IssuedChallenge, OtpDelivery, OtpSecret, SecondFactor, SecondFactorAnswer, Totp,
+};
 use crate::random::OsRandom;
 use crate::seal::LocalKeys;
 use crate::secret::{Pepper, Secret};
-use crate::token::RefreshRequest;
+
+mod passwords;
+mod recovery;
+mod second_factor;
 
 const GOOD: &str = "four words nobody else picked";
+
+/// Keeps the last code.
+#[derive(Debug, Default)]
+struct Outbox(Mutex<Option<String>>);
+
+#[async_trait]
+impl OtpDelivery for Outbox {
+    fn carries(&self, _channel: Channel) -> bool {
+        true
+    }
+
+    async fn deliver(&self, message: &DeliveryMessage) -> Result<DeliveryReceipt, DeliveryError> {
+        if let DeliveryContent::Code { code, .. } = &message.content {
+            *self.0.lock().unwrap() = Some(code.expose().to_owned());
+        }
+        Ok(DeliveryReceipt::default())
+    }
+}
+
+impl Outbox {
+    fn code(&self) -> String {
+        self.0.lock().unwrap().take().unwrap()
+    }
+}
 
 struct World {
     fountain: Fountain,
     store: Arc<MemoryStore>,
+    /// What signing in goes through to the store.
+    slow: Arc<Slow>,
+    clock: Arc<ManualClock>,
+    outbox: Arc<Outbox>,
     tenant: Tenant,
     alice: Subject,
 }
@@ -26,18 +66,31 @@ struct World {
 async fn world() -> World {
     let clock = Arc::new(ManualClock::at(Timestamp::from_unix_seconds(1_900_000_000)));
     let store = Arc::new(MemoryStore::new());
+    let slow = Arc::new(Slow::idle(store.clone()));
+    let outbox = Arc::new(Outbox::default());
     let catalog = RoleCatalog::builder()
         .permissions(["orders:read", "orders:write"])
         .role(Role::new("clerk").grant("orders:read"))
         .build()
         .unwrap();
+    let sign_in = SignIn::builder(Pepper::new(&[7; 32]))
+        .service_name("Example Shop")
+        .delivery(outbox.clone());
     let fountain = Fountain::builder(store.clone())
         .issuer("https://auth.example.com")
         .audience("orders")
         .roles(catalog)
         .key_encryption(Arc::new(LocalKeys::generate(Arc::new(OsRandom)).unwrap()))
-        .clock(clock)
-        .sign_in(SignIn::builder(Pepper::new(&[7; 32])).service_name("Example Shop"))
+        .clock(clock.clone())
+        .credential_store(slow.clone())
+        .subject_store(slow.clone())
+        .factor_store(slow.clone())
+        .challenge_store(slow.clone())
+        .lockout_store(slow.clone())
+        .refresh_token_store(slow.clone())
+        .revocation_store(store.clone())
+        .change_feed(store.clone())
+        .sign_in(sign_in)
         .build()
         .await
         .unwrap();
@@ -49,6 +102,9 @@ async fn world() -> World {
     let world = World {
         fountain,
         store,
+        slow,
+        clock,
+        outbox,
         tenant,
         alice,
     };
@@ -67,6 +123,10 @@ fn client() -> ClientId {
 impl World {
     fn sign_in(&self) -> &SignIn {
         self.fountain.sign_in().unwrap()
+    }
+
+    fn factors(&self) -> &SecondFactor {
+        self.sign_in().second_factor()
     }
 
     async fn register(&self, subject: &Subject, name: &str) {
@@ -88,6 +148,108 @@ impl World {
         }
     }
 
+    /// Alice shows her password, and is asked for more.
+    async fn asked(&self) -> IssuedChallenge {
+        let attempt = LoginAttempt::new("alice@x", secret(GOOD), client());
+        match self.sign_in().login().begin(attempt).await.unwrap() {
+            LoginOutcome::SecondFactor(asked) => asked,
+            LoginOutcome::SignedIn(_) => panic!("signed in without a second factor"),
+        }
+    }
+
+    async fn finish(
+        &self,
+        asked: &IssuedChallenge,
+        answer: SecondFactorAnswer<'_>,
+    ) -> Result<SignedIn, Error> {
+        let answer = LoginAnswer::new(asked.id.clone(), answer);
+        self.sign_in().login().finish(answer).await
+    }
+
+    async fn pending_app(&self) -> (Enrolment, Totp) {
+        let by = Authority::System;
+        let enrol = self
+            .factors()
+            .enrol_totp(by, &self.tenant, &self.alice, "alice", None);
+        let shown = enrol.await.unwrap();
+        let totp = Totp::new(OtpSecret::from_base32(shown.secret.expose()).unwrap());
+        (shown, totp)
+    }
+
+    /// An app that is confirmed, two steps ago.
+    async fn app(&self) -> (Enrolment, Totp) {
+        let (shown, totp) = self.pending_app().await;
+        let code = self.code(&totp);
+        let confirm = self
+            .factors()
+            .confirm(&self.tenant, &self.alice, &shown.factor, &code);
+        confirm.await.unwrap();
+        self.clock.advance(Duration::from_secs(60));
+        (shown, totp)
+    }
+
+    /// What the app shows now.
+    fn code(&self, totp: &Totp) -> String {
+        let code = totp.code_at(self.clock.now()).unwrap();
+        code.expose().to_owned()
+    }
+
+    /// What it shows neither now nor a step ago.
+    fn wrong(&self, totp: &Totp) -> String {
+        let before = totp.code_at(self.clock.now() - Duration::from_secs(30));
+        let shown = [self.code(totp), before.unwrap().expose().to_owned()];
+        let mut codes = ["111111", "222222", "333333"]
+            .map(str::to_owned)
+            .into_iter();
+        codes.find(|code| !shown.contains(code)).unwrap()
+    }
+
+    /// A mailbox or a phone that is confirmed, a day ago.
+    async fn address(&self, channel: Channel, text: &str) {
+        let (factors, tenant, alice) = (self.factors(), &self.tenant, &self.alice);
+        let to = DeliveryAddress::new(channel, text).unwrap();
+        let enrol = factors.enrol_address(Authority::System, tenant, alice, &to, None);
+        let factor = enrol.await.unwrap();
+        let asked = factors.challenge_to_confirm(tenant, alice, &factor).await;
+        let id = asked.unwrap().id;
+        let purpose = SecondFactor::confirm_purpose().unwrap();
+        let send = factors.send_code(tenant, &id, &purpose, channel, None);
+        send.await.unwrap();
+        let code = self.outbox.code();
+        let confirm = factors.confirm_address(tenant, alice, &id, &code);
+        confirm.await.unwrap();
+        self.clock.advance(Duration::from_secs(86_400));
+    }
+
+    async fn sheet(&self) -> Vec<String> {
+        let by = Authority::System;
+        let codes = self
+            .factors()
+            .replace_recovery_codes(by, &self.tenant, &self.alice, None);
+        let codes = codes.await.unwrap().into_iter();
+        codes
+            .map(|code| code.reveal().expose().to_owned())
+            .collect()
+    }
+
+    async fn set_password(&self, new: &str) {
+        let login = self.sign_in().login();
+        let (by, new) = (Authority::System, secret(new));
+        let set = login.set_password(by, &self.tenant, &self.alice, &new);
+        set.await.unwrap();
+    }
+
+    /// How many times this was recorded, of this kind where one is given.
+    async fn recorded(&self, action: AuditAction, kind: Option<&str>) -> usize {
+        let page = self.store.page(&self.tenant, None, 1_000).await.unwrap();
+        let events = page.items.iter().map(|item| &item.event);
+        let is_of = |of: &str| kind.is_none_or(|kind| kind == of);
+        events
+            .filter(|event| event.action == action)
+            .filter(|event| kind.is_none() || event.details.get("kind").is_some_and(|of| is_of(of)))
+            .count()
+    }
+
     /// Uses up what is counted for one kind of attempt.
     async fn lock(&self, kind: AttemptKind) {
         let lockout = self.sign_in().lockout();
@@ -104,159 +266,4 @@ fn reason<T: std::fmt::Debug>(result: Result<T, Error>) -> Reason {
     let rejection = result.unwrap_err().rejection();
     assert_eq!(*rejection.kind(), RejectionKind::AuthenticationFailed);
     rejection.reason()
-}
-
-///
-#[tokio::test]
-async fn unknown_malformed_wrong_and_locked_have_one_face() {
-    let w = world().await;
-    assert!(w.begin("alice@x", GOOD).await.is_ok());
-    let wrong = w.begin("alice@x", "guess").await.unwrap_err();
-    for (name, expected) in [
-        ("bob@x", Reason::LoginUnknown),
-        ("a b", Reason::LoginUnknown),
-    ] {
-        let refused = w.begin(name, GOOD).await;
-        let error = refused.as_ref().unwrap_err();
-        assert_eq!(error.to_string(), wrong.to_string());
-        assert_eq!(reason(refused), expected);
-    }
-    assert_eq!(reason::<SignedIn>(Err(wrong)), Reason::PasswordWrong);
-    for _ in 0..4 {
-        assert_eq!(
-            reason(w.begin("alice@x", "guess").await),
-            Reason::PasswordWrong
-        );
-    }
-    assert_eq!(reason(w.begin("alice@x", GOOD).await), Reason::Locked);
-}
-
-/// B-72: one account, one counter.
-#[tokio::test]
-async fn however_the_name_is_typed_five_guesses_are_judged() {
-    let w = world().await;
-    for name in ["ALICE@x", " alice@x", "alice@X ", "Alice@x", "alice@x"] {
-        assert_eq!(reason(w.begin(name, "guess").await), Reason::PasswordWrong);
-    }
-    assert_eq!(reason(w.begin("aLICE@x", GOOD).await), Reason::Locked);
-}
-
-/// entry points x locked = 0 tokens; and a refresh token works again when the lock is gone.
-#[tokio::test]
-async fn a_lock_of_any_kind_closes_every_way_to_a_token() {
-    for kind in [
-        AttemptKind::Password,
-        AttemptKind::Otp,
-        AttemptKind::Recovery,
-    ] {
-        let w = world().await;
-        let before = w.begin("alice@x", GOOD).await.unwrap();
-        w.lock(kind).await;
-        assert_eq!(
-            reason(w.begin("alice@x", GOOD).await),
-            Reason::Locked,
-            "{kind:?}"
-        );
-        let login = w.sign_in().login();
-        let (old, new) = (secret(GOOD), secret("another four words or five"));
-        let changed = login
-            .change_password(&w.tenant, &w.alice, &old, &new, None)
-            .await;
-        assert_eq!(reason(changed), Reason::Locked, "{kind:?}");
-        let tokens = w.fountain.tokens();
-        let request = || RefreshRequest::new(before.tokens.refresh_token.clone(), client());
-        let refused = tokens.refresh(request()).await.unwrap_err().rejection();
-        assert!(
-            matches!(refused.kind(), RejectionKind::RateLimited { .. }),
-            "{kind:?}"
-        );
-        let lockout = w.sign_in().lockout();
-        let unlocked = lockout.unlock(Authority::System, &w.tenant, &w.alice).await;
-        assert!(unlocked.unwrap());
-        assert!(tokens.refresh(request()).await.is_ok(), "{kind:?}");
-    }
-}
-
-/// while codes are locked, a right password clears nothing and so tells nothing.
-#[tokio::test]
-async fn a_right_password_is_no_more_than_a_wrong_one_while_codes_are_locked() {
-    let w = world().await;
-    w.lock(AttemptKind::Otp).await;
-    for _ in 0..5 {
-        assert_eq!(reason(w.begin("alice@x", GOOD).await), Reason::Locked);
-    }
-    let whose = Whose::Subject(&w.alice);
-    let kind = AttemptKind::Password;
-    let sixth = w
-        .sign_in()
-        .lockout()
-        .attempt(&w.tenant, whose, kind, None)
-        .await;
-    assert!(sixth.unwrap().is_none(), "all five stay counted");
-}
-
-/// A subject that is in no store has no roles, and its scopes would be all that limits it.
-#[tokio::test]
-async fn who_is_no_subject_asks_for_no_scope() {
-    let w = world().await;
-    w.register(&Subject::new("u-2").unwrap(), "mallory@x").await;
-    let attempt = LoginAttempt::new("mallory@x", secret(GOOD), client());
-    let attempt = attempt.scope(Scope::new("orders:write").unwrap());
-    assert_eq!(reason(w.attempt(attempt).await), Reason::SubjectDisabled);
-}
-
-#[tokio::test]
-async fn who_is_disabled_does_not_sign_in_and_the_right_password_clears_nothing() {
-    let w = world().await;
-    let subjects = w.fountain.subjects();
-    let disabled = subjects.disable(Authority::System, &w.tenant, &w.alice);
-    disabled.await.unwrap();
-    for _ in 0..5 {
-        assert_eq!(
-            reason(w.begin("alice@x", GOOD).await),
-            Reason::SubjectDisabled
-        );
-    }
-    assert_eq!(reason(w.begin("alice@x", GOOD).await), Reason::Locked);
-}
-
-/// A login that was under way when its password was changed leaves no session behind.
-#[tokio::test]
-async fn a_changed_password_ends_every_session_and_the_old_one_is_wrong() {
-    let w = world().await;
-    let before = w.begin("alice@x", GOOD).await.unwrap();
-    let (old, new) = (secret(GOOD), secret("another four words or five"));
-    let login = w.sign_in().login();
-    let changed = login
-        .change_password(&w.tenant, &w.alice, &old, &new, None)
-        .await;
-    changed.unwrap();
-    let request = RefreshRequest::new(before.tokens.refresh_token.clone(), client());
-    assert!(w.fountain.tokens().refresh(request).await.is_err());
-    let access = before.tokens.access.access_token;
-    assert!(w.fountain.tokens().verify(access.expose()).await.is_err());
-    assert_eq!(
-        reason(w.begin("alice@x", GOOD).await),
-        Reason::PasswordWrong
-    );
-    assert!(w.begin("alice@x", new.expose()).await.is_ok());
-    let found = CredentialStore::find_subject(&*w.store, &w.tenant, &w.alice).await;
-    assert_eq!(found.unwrap().unwrap().version, 2);
-}
-
-/// R-62, F-26: of 200 guesses at once, five are judged.
-#[tokio::test]
-async fn of_two_hundred_guesses_at_once_five_are_judged() {
-    let w = world().await;
-    let mut guesses = tokio::task::JoinSet::new();
-    for _ in 0..200 {
-        let login = w.sign_in().login().clone();
-        guesses.spawn(async move {
-            let attempt = LoginAttempt::new("alice@x", secret("guess"), client());
-            reason(login.begin(attempt).await)
-        });
-    }
-    let reasons = guesses.join_all().await;
-    let of = |wanted| reasons.iter().filter(|reason| **reason == wanted).count();
-    assert_eq!((of(Reason::PasswordWrong), of(Reason::Locked)), (5, 195));
 }

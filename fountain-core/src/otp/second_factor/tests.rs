@@ -24,7 +24,6 @@ mod dropped;
 
 mod enrolment;
 mod recovery;
-mod slow;
 
 /// Keeps what it was to send, and fails when it was told to.
 #[derive(Debug, Default)]

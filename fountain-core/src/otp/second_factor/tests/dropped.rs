@@ -1,14 +1,14 @@
 //! whoever is dropped, at whatever await, leaves attempts counted and codes good once.
 
-use super::slow::{Slow, drop_after};
 use super::*;
+use crate::memory::slow::{Slow, drop_after};
 
 /// More polls than any call takes.
 const MOST: usize = 200;
 
 /// The same service on the same store, whose every call waits.
 fn slow(w: &World) -> SecondFactor {
-    let store = Arc::new(Slow(w.store.clone()));
+    let store = Arc::new(Slow::new(w.store.clone()));
     let inner = &w.service.0;
     let random = inner.random.clone();
     let lockout = Lockout::builder(store.clone(), Pepper::new(&[7; 32]))
