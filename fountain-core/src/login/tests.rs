@@ -21,6 +21,8 @@ use crate::random::OsRandom;
 use crate::seal::LocalKeys;
 use crate::secret::{Pepper, Secret};
 
+mod defects;
+mod dropped;
 mod passwords;
 mod recovery;
 mod second_factor;
@@ -71,6 +73,8 @@ async fn world() -> World {
     let catalog = RoleCatalog::builder()
         .permissions(["orders:read", "orders:write"])
         .role(Role::new("clerk").grant("orders:read"))
+        .role(Role::new("admin").grant("orders:*"))
+        .role(Role::new("non-admin").grant("orders:read"))
         .build()
         .unwrap();
     let sign_in = SignIn::builder(Pepper::new(&[7; 32]))
@@ -241,13 +245,22 @@ impl World {
 
     /// How many times this was recorded, of this kind where one is given.
     async fn recorded(&self, action: AuditAction, kind: Option<&str>) -> usize {
-        let page = self.store.page(&self.tenant, None, 1_000).await.unwrap();
-        let events = page.items.iter().map(|item| &item.event);
-        let is_of = |of: &str| kind.is_none_or(|kind| kind == of);
-        events
-            .filter(|event| event.action == action)
-            .filter(|event| kind.is_none() || event.details.get("kind").is_some_and(|of| is_of(of)))
-            .count()
+        let (mut count, mut after) = (0, None);
+        loop {
+            let page = self.store.page(&self.tenant, after, 1_000).await.unwrap();
+            let events = page.items.iter().map(|item| &item.event);
+            count += events
+                .filter(|event| event.action == action)
+                .filter(|event| match (kind, event.details.get("kind")) {
+                    (Some(kind), of) => of.is_some_and(|of| of == kind),
+                    (None, _) => true,
+                })
+                .count();
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return count,
+            }
+        }
     }
 
     /// Uses up what is counted for one kind of attempt.
