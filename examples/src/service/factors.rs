@@ -126,7 +126,7 @@ pub(super) async fn confirm_totp(
 
 /// Sends a code to an address of the caller: for a step-up; or to confirm the address, when none is confirmed on this channel.
 #[utoipa::path(post, path = "/v1/factors/codes", tag = "factors", request_body = WantedCode,
-    responses((status = 202, body = Sent), (status = 401, description = "There is no such address"), (status = 422),
+    responses((status = 202, body = Sent), (status = 401), (status = 404, description = "There is no such address"), (status = 422),
         (status = 429, description = "No more codes for now")),
     security(("bearer" = [])))]
 pub(super) async fn send_code(
@@ -136,14 +136,14 @@ pub(super) async fn send_code(
 ) -> Result<Response, Failure> {
     let (by, channel) = (own.principal(), channel(&body.channel)?);
     let (tenant, factors) = (by.tenant(), app.sign_in().second_factor());
-    let (challenge, purpose) = match to_confirm(&app, by, channel).await? {
-        Some(factor) => (
+    let (challenge, purpose) = match address(&app, by, channel).await? {
+        Address::Pending(factor) => (
             factors
                 .challenge_to_confirm(tenant, by.subject(), &factor)
                 .await?,
             SecondFactor::confirm_purpose()?,
         ),
-        None => {
+        Address::Confirmed => {
             let new = NewChallenge {
                 tenant: tenant.clone(),
                 subject: by.subject().clone(),
@@ -160,32 +160,34 @@ pub(super) async fn send_code(
     Ok(private(StatusCode::ACCEPTED, &Sent::from(&sent)))
 }
 
-/// The address on this channel that waits to be confirmed, when none is.
-async fn to_confirm(
-    app: &App,
-    by: &Principal,
-    channel: Channel,
-) -> Result<Option<FactorId>, Failure> {
+/// What the caller has on a channel.
+enum Address {
+    Confirmed,
+    /// None that is confirmed, and this one waits to be.
+    Pending(FactorId),
+}
+
+/// 404 where there is none, or none that a code can be sent to.
+async fn address(app: &App, by: &Principal, channel: Channel) -> Result<Address, Failure> {
     let kind = match channel {
         Channel::Sms => FactorKind::Sms,
         Channel::Email => FactorKind::Email,
-        _ => return Ok(None),
+        _ => return Err(Failure::not_found()),
     };
-    let all = app
-        .sign_in()
-        .second_factor()
-        .factors(by.tenant(), by.subject())
-        .await?;
+    let factors = app.sign_in().second_factor();
+    let all = factors.factors(by.tenant(), by.subject()).await?;
     let now = app.fountain().clock().now();
-    let mut here = all.into_iter().filter(|factor| factor.kind == kind);
-    let waits = here.by_ref().try_fold(None, |waits, factor| {
-        if factor.confirmed_at.is_some() {
-            return Err(());
+    let mut pending = None;
+    for factor in all {
+        let is_here = factor.kind == kind && factor.disabled_at.is_none();
+        if is_here && factor.confirmed_at.is_some() {
+            return Ok(Address::Confirmed);
         }
-        let is_open = factor.disabled_at.is_none() && now < factor.confirm_by;
-        Ok(if is_open { Some(factor.id) } else { waits })
-    });
-    Ok(waits.unwrap_or_default())
+        if is_here && now < factor.confirm_by {
+            pending = Some(factor.id);
+        }
+    }
+    pending.map(Address::Pending).ok_or_else(Failure::not_found)
 }
 
 /// Binds an address by the code that was sent there.

@@ -1,12 +1,17 @@
 //! Signing in: a password, then a second factor where one is enrolled, then tokens.
 
-use axum::extract::State;
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, State};
 use axum::response::Response;
 use fountain_core::identity::ClientId;
-use fountain_core::login::{LoginAnswer, LoginAttempt, LoginOutcome};
+use fountain_core::lockout::Lockout;
+use fountain_core::login::{LoginAnswer, LoginAttempt, LoginOutcome, SignedIn};
 use fountain_core::otp::{ChallengeId, Channel, FactorMethod, IssuedChallenge, SecondFactorAnswer};
 use fountain_core::{Reason, Rejection, Secret, Tenant};
-use http::StatusCode;
+use http::header::{COOKIE, SET_COOKIE};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -91,15 +96,19 @@ pub(super) struct Sent {
         (status = 422), (status = 503)))]
 pub(super) async fn login(
     State(app): State<App>,
+    device: Device,
     Body(who): Body<NameAndPassword>,
 ) -> Result<Response, Failure> {
-    let attempt = LoginAttempt::new(
+    let mut attempt = LoginAttempt::new(
         who.username,
         Secret::from(who.password),
         ClientId::new(CLIENT)?,
     );
+    if let Some(token) = device.0 {
+        attempt = attempt.device(token);
+    }
     Ok(match app.sign_in().login().begin(attempt).await? {
-        LoginOutcome::SignedIn(done) => private(StatusCode::OK, &TokenPair::from(&done.tokens)),
+        LoginOutcome::SignedIn(done) => signed_in(&app, &done)?,
         LoginOutcome::SecondFactor(issued) => private(
             StatusCode::OK,
             &AskedForSecondFactor {
@@ -115,19 +124,66 @@ pub(super) async fn login(
         (status = 429, description = "No more codes for now")))]
 pub(super) async fn second_factor(
     State(app): State<App>,
+    device: Device,
     Body(body): Body<SecondFactorBody>,
 ) -> Result<Response, Failure> {
     let (tenant, login) = (Tenant::default(), app.sign_in().login());
     let challenge = challenge(&body.challenge)?;
     if let ("code", None, Some(channel)) = (body.method.as_str(), &body.code, &body.channel) {
         let channel = self::channel(channel)?;
-        let sent = login.send_code(&tenant, &challenge, channel, None).await?;
+        let sent = login
+            .send_code(&tenant, &challenge, channel, device.0.as_ref())
+            .await?;
         return Ok(private(StatusCode::ACCEPTED, &Sent::from(&sent)));
     }
-    let code = Secret::from(body.code.unwrap_or_default());
+    let code = body.code.ok_or_else(|| {
+        Failure::unprocessable("code is missing; to have one sent, write method code and a channel")
+    })?;
+    let code = Secret::from(code);
     let answer = answer(&body.method, &code)?;
-    let done = login.finish(LoginAnswer::new(challenge, answer)).await?;
-    Ok(private(StatusCode::OK, &TokenPair::from(&done.tokens)))
+    let mut answer = LoginAnswer::new(challenge, answer);
+    if let Some(token) = device.0 {
+        answer = answer.device(token);
+    }
+    signed_in(&app, &login.finish(answer).await?)
+}
+
+/// The tokens, and beside them a cookie by which the device is known the next time: its attempts are then counted apart, so that who
+/// guesses elsewhere does not lock it out (L-09). It signs nobody in.
+fn signed_in(app: &App, done: &SignedIn) -> Result<Response, Failure> {
+    let lockout = app.sign_in().lockout();
+    let token = lockout.remember_device(&Tenant::default(), &done.subject)?;
+    let cookie = format!(
+        "{DEVICE}={}; Path=/v1; Max-Age={}; HttpOnly; Secure; SameSite=Strict",
+        token.expose(),
+        Lockout::DEVICE_LIFE.as_secs(),
+    );
+    let mut response = private(StatusCode::OK, &TokenPair::from(&done.tokens));
+    // A token is of characters that a header may have.
+    if let Ok(mut cookie) = HeaderValue::try_from(cookie) {
+        cookie.set_sensitive(true);
+        response.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+const DEVICE: &str = "fountain-device";
+
+/// The token of a device that is known, if the request has one. Whether it is genuine, the login finds out.
+pub(super) struct Device(pub(super) Option<Secret>);
+
+impl<S: Sync> FromRequestParts<S> for Device {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let cookies = parts.headers.get_all(COOKIE).iter();
+        let mut pairs = cookies
+            .filter_map(|cookies| cookies.to_str().ok())
+            .flat_map(|cookies| cookies.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='));
+        let found = pairs.find(|(name, _)| *name == DEVICE);
+        Ok(Self(found.map(|(_, token)| Secret::from(token.to_owned()))))
+    }
 }
 
 impl From<&fountain_core::otp::SentCode> for Sent {

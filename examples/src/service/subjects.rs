@@ -42,7 +42,8 @@ pub(super) struct RegisteredSubject {
 
 /// Registers a subject with its roles and how it signs in.
 ///
-/// Nothing is registered when anything in the body is not good. What is cut off half-way is finished by the same call again.
+/// Nothing is registered when anything in the body is not good. A subject that was cut off before it had a password gets one by the
+/// same call again, from who may do all that it may.
 #[utoipa::path(post, path = "/v1/subjects", tag = "subjects", request_body = NewSubject,
     responses((status = 201, body = RegisteredSubject), (status = 401), (status = 403),
         (status = 409, description = "It exists"), (status = 422)),
@@ -65,6 +66,13 @@ pub(super) async fn register(
         address(Channel::Email, new.email)?,
         address(Channel::Sms, new.phone)?,
     ];
+    for address in addresses.iter().flatten() {
+        if !sign_in.second_factor().carries(address.channel()) {
+            return Err(Failure::unprocessable(
+                "nobody carries codes to such an address here: FOUNTAIN_DELIVERY says who does",
+            ));
+        }
+    }
     let password = new.password.map(Secret::from);
     if let Some(password) = &password {
         sign_in.login().judge_password(password, &name, &[]).await?;

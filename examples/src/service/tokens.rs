@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use super::access::Introspect;
 use super::answer::private;
 use super::app::App;
+use super::login::Device;
 use super::problem::{Body, Failure};
 
 /// To which application the service issues tokens: itself.
@@ -105,10 +106,14 @@ pub(super) struct IntrospectionAnswer {
     responses((status = 200, body = TokenPair), (status = 400), (status = 401, description = "invalid_grant"), (status = 422)))]
 pub(super) async fn refresh(
     State(app): State<App>,
+    device: Device,
     Body(presented): Body<PresentedRefresh>,
 ) -> Result<Response, Failure> {
     let token = Secret::from(presented.refresh_token);
-    let request = RefreshRequest::new(token, ClientId::new(CLIENT)?);
+    let mut request = RefreshRequest::new(token, ClientId::new(CLIENT)?);
+    if let Some(token) = device.0 {
+        request = request.device(token);
+    }
     let issued = app.fountain().tokens().refresh(request).await?;
     Ok(private(StatusCode::OK, &TokenPair::from(&issued)))
 }

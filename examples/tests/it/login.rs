@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, Request};
 use serde_json::{Value, json};
 
 use crate::boss::{PASSWORD, early_in_a_step, sign_in};
@@ -82,6 +82,57 @@ async fn a_lock_holds_refresh_tokens_back_without_spending_them() {
     world.stop().await;
 }
 
+/// L-09, R-65: whoever locks an account by guessing from elsewhere does not lock its owner out of a device that is known.
+#[tokio::test]
+async fn a_known_device_signs_in_and_renews_while_the_account_is_locked() {
+    let world = World::in_memory().await;
+    world.register("alice", "clerk").await;
+    let first = login(&world, "alice", PASSWORD).await;
+    let set = first.header("set-cookie");
+    for part in [
+        "fountain-device=fd1.",
+        "HttpOnly",
+        "Secure",
+        "SameSite=Strict",
+    ] {
+        assert!(set.contains(part), "{set}");
+    }
+    let cookie = set.split(';').next().unwrap().to_owned();
+    let refused = login(&world, "alice", "a guess").await;
+    assert!(!refused.headers.contains_key("set-cookie"));
+    for _ in 0..6 {
+        login(&world, "alice", "a guess").await;
+    }
+    let ask = async |path: &str, cookie: &str, body: Value| {
+        let request = Request::post(path)
+            .header("content-type", "application/json")
+            .header("cookie", format!("a=b; {cookie}; c"));
+        world.send(request.body(body.to_string()).unwrap()).await
+    };
+    let credential = json!({ "username": "alice", "password": PASSWORD });
+    let refresh = json!({ "refresh_token": first.string("refresh_token") });
+    let forged = cookie.replace("fd1.", "fd1.x");
+    for elsewhere in ["", forged.as_str()] {
+        let locked = ask("/v1/login", elsewhere, credential.clone()).await;
+        locked.is_problem(401, "authentication_failed");
+        let held = ask("/v1/token/refresh", elsewhere, refresh.clone()).await;
+        held.is_problem(429, "rate_limited");
+    }
+    assert_eq!(
+        ask("/v1/login", &cookie, credential.clone()).await.status,
+        200
+    );
+    assert_eq!(ask("/v1/token/refresh", &cookie, refresh).await.status, 200);
+    // Its own attempts are counted as well.
+    let guess = json!({ "username": "alice", "password": "a guess" });
+    for _ in 0..5 {
+        ask("/v1/login", &cookie, guess.clone()).await;
+    }
+    let locked = ask("/v1/login", &cookie, credential).await;
+    locked.is_problem(401, "authentication_failed");
+    world.stop().await;
+}
+
 /// an authenticator from its enrolment to its removal.
 #[tokio::test]
 async fn an_authenticator_is_enrolled_asked_for_and_removed() {
@@ -104,6 +155,9 @@ async fn an_authenticator_is_enrolled_asked_for_and_removed() {
         let challenge = &question["challenge"];
         let unknown = answer(&json!("0123456789abcdefghijkl"), "totp", "123456").await;
         unknown.is_problem(401, "authentication_failed");
+        let without = json!({ "challenge": challenge, "method": "totp" });
+        let without = world.post("/v1/login/second-factor", "", without).await;
+        without.is_problem(422, "invalid_field");
         for used in [code(0).await, code(30).await, "12345".into(), String::new()] {
             let wrong = answer(challenge, "totp", &used).await;
             assert_eq!(face(&wrong), face(&unknown));
@@ -119,6 +173,10 @@ async fn an_authenticator_is_enrolled_asked_for_and_removed() {
         let again = world.post("/v1/factors/totp", &boss.token, json!({})).await;
         again.is_problem(401, "insufficient_user_authentication");
         assert_eq!(again.json()["action"], "factors:enrol");
+        assert_eq!(again.json()["max_age"], 120);
+        let none = json!({ "channel": "sms" });
+        let none = world.post("/v1/factors/codes", &boss.token, none).await;
+        none.is_problem(404, "not_found");
         let listed = world.get("/v1/factors", &boss.token).await.json();
         assert_eq!(listed["items"][0]["kind"], "totp");
         let id = listed["items"][0]["id"].as_str().unwrap().to_owned();
@@ -215,6 +273,8 @@ async fn a_subject_is_registered_whole_or_not_at_all() {
         json!({ "username": "ann", "password": PASSWORD, "email": "ann" }),
         json!({ "username": "ann", "password": PASSWORD, "phone": "0664" }),
         json!({ "username": "ann", "password": PASSWORD, "admin": true }),
+        // Nobody carries codes here.
+        json!({ "username": "ann", "password": PASSWORD, "phone": "+436641234567" }),
     ] {
         register(bad).await.is_problem(422, "invalid_field");
         let nobody = login(&world, "ann", PASSWORD).await;

@@ -301,6 +301,7 @@ impl SignInBuilder {
             .random(on.random.clone());
         if let Some(life) = self.step_up_life {
             step_up = step_up.life(life);
+            factors = factors.step_up_life(life);
         }
         let second_factor = taken(factors.build(), &mut errors);
         let step_up = taken(step_up.build(), &mut errors);

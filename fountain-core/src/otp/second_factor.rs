@@ -129,6 +129,7 @@ struct Inner {
     attempts: u32,
     address_life: Duration,
     recovery_codes: usize,
+    step_up_life: Duration,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     metrics: Metrics,
@@ -297,7 +298,9 @@ impl SecondFactor {
         Ok(FactorMethod::ALL.iter().copied().filter(has).collect())
     }
 
-    fn carries(&self, channel: Channel) -> bool {
+    /// Whether a delivery is wired that carries to addresses of this channel.
+    #[must_use]
+    pub fn carries(&self, channel: Channel) -> bool {
         let delivery = self.0.delivery.as_ref();
         delivery.is_some_and(|delivery| delivery.carries(channel))
     }

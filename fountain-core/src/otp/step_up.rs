@@ -120,6 +120,8 @@ pub struct IssuedGrant {
 impl StepUp {
     /// The longest life of a grant: 5 minutes.
     pub const LONGEST_LIFE: Duration = Duration::from_secs(300);
+    /// The life of a grant unless told otherwise: 2 minutes.
+    pub const DEFAULT_LIFE: Duration = Duration::from_secs(120);
     /// The shortest: 10 s.
     pub const SHORTEST_LIFE: Duration = Duration::from_secs(10);
     /// The longest resource, in bytes.

@@ -17,7 +17,7 @@ async function ask(method, path, body, grant) {
   if (grant) headers["Fountain-Step-Up"] = grant;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const response = await fetch(path, {
-    method, headers, body: body === undefined ? undefined : JSON.stringify(body), credentials: "omit", cache: "no-store",
+    method, headers, body: body === undefined ? undefined : JSON.stringify(body), credentials: "same-origin", cache: "no-store",
   });
   const text = await response.text();
   let parsed = {};

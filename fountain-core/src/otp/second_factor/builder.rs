@@ -7,7 +7,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, ConfigErrors};
 use crate::lockout::Lockout;
 use crate::metrics::{CODES_DELIVERED, NOTICES_DELIVERED, Outcomes, SECOND_FACTORS};
-use crate::otp::{ChallengeStore, CodeRules, FactorStore, OtpDelivery, RecoveryCode, uri};
+use crate::otp::{ChallengeStore, CodeRules, FactorStore, OtpDelivery, RecoveryCode, StepUp, uri};
 use crate::random::{OsRandom, Random};
 use crate::seal::Sealer;
 use crate::secret::Pepper;
@@ -25,6 +25,7 @@ use crate::secret::Pepper;
 /// | `attempts` | 5 for each challenge (R-51) |
 /// | `address_life` | 7 days for an address to be confirmed |
 /// | `recovery_codes` | 10 (R-55) |
+/// | `step_up_life` | 2 minutes |
 /// | clock, randomness | the operating system's |
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build`"]
@@ -43,6 +44,7 @@ pub struct SecondFactorBuilder {
     attempts: u32,
     address_life: Duration,
     recovery_codes: usize,
+    step_up_life: Duration,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
@@ -72,6 +74,7 @@ impl SecondFactorBuilder {
             attempts: 5,
             address_life: 7 * DAY,
             recovery_codes: RecoveryCode::USUAL,
+            step_up_life: StepUp::DEFAULT_LIFE,
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(OsRandom),
         }
@@ -128,6 +131,13 @@ impl SecondFactorBuilder {
     /// How many recovery codes a subject is given: 1 to 20.
     pub fn recovery_codes(mut self, count: usize) -> Self {
         self.recovery_codes = count;
+        self
+    }
+
+    /// How long a grant by step-up can be spent, which a refusal for the lack of one tells as `max_age`: what
+    /// [`StepUpBuilder::life`](crate::otp::StepUpBuilder::life) was given.
+    pub fn step_up_life(mut self, life: Duration) -> Self {
+        self.step_up_life = life;
         self
     }
 
@@ -204,6 +214,7 @@ impl SecondFactorBuilder {
             attempts: self.attempts,
             address_life: self.address_life,
             recovery_codes: self.recovery_codes,
+            step_up_life: self.step_up_life,
             clock: self.clock,
             random: self.random,
             metrics: Metrics {

@@ -274,6 +274,7 @@ impl SecondFactor {
                 subject,
                 action: Self::ENROL,
                 resource: None,
+                life: self.0.step_up_life,
             };
             return Err(change.needs_step_up(Reason::GrantMissing));
         }

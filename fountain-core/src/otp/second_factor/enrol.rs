@@ -223,6 +223,7 @@ impl SecondFactor {
             subject,
             action: Self::DELETE,
             resource: Some(factor.as_str()),
+            life: self.0.step_up_life,
         };
         change.permit(by, proof, &records)?;
         let found = records.iter().find(|record| record.id == *factor);
@@ -279,6 +280,7 @@ impl SecondFactor {
             subject,
             action: Self::ENROL,
             resource: None,
+            life: self.0.step_up_life,
         };
         let is_proven = change.permit(by, proof, &records)?;
         let now = self.0.clock.now();

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::time::Duration;
 
 use super::{SecondFactor, is_second};
 use crate::access::{Authority, SteppedUp};
@@ -22,6 +23,8 @@ pub(super) struct Change<'a> {
     pub(super) subject: &'a Subject,
     pub(super) action: &'static str,
     pub(super) resource: Option<&'a str>,
+    /// How long a grant for it can be spent.
+    pub(super) life: Duration,
 }
 
 impl Change<'_> {
@@ -59,7 +62,7 @@ impl Change<'_> {
     pub(super) fn needs_step_up(&self, reason: Reason) -> Error {
         let kind = RejectionKind::StepUpRequired {
             acr: Some(Cow::Borrowed(AssuranceLevel::Multi.acr())),
-            max_age: None,
+            max_age: Some(self.life),
             action: Some(Cow::Borrowed(self.action)),
             resource: self.resource.map(str::to_owned),
         };

@@ -30,6 +30,7 @@ impl SecondFactor {
             subject,
             action: Self::RECOVERY,
             resource: None,
+            life: self.0.step_up_life,
         };
         by.reaches(tenant)?;
         let records = self.0.factors.list(tenant, subject).await?;

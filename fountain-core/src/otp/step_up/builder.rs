@@ -30,7 +30,7 @@ impl StepUpBuilder {
         Self {
             challenges,
             pepper,
-            life: Duration::from_secs(120),
+            life: StepUp::DEFAULT_LIFE,
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(OsRandom),
         }
