@@ -305,6 +305,9 @@ macro_rules! __cases {
                 second_factor_of_parallel_wrong_codes_on_four_nodes_five_are_judged,
                 second_factor_an_answer_that_is_dropped_leaves_its_code_good_once,
             ]
+            login: [
+                login_of_parallel_wrong_passwords_on_four_nodes_five_are_judged,
+            ]
             step_up: [
                 step_up_of_parallel_redemptions_of_one_grant_exactly_one_gives_the_proof,
                 step_up_a_redemption_that_is_dropped_leaves_its_grant_good_once,

@@ -19,6 +19,7 @@ mod hostile;
 mod key_store;
 mod ledger;
 mod lockout_store;
+mod login;
 mod model;
 mod mutation;
 mod race;

@@ -240,7 +240,7 @@ mistakes! {
     AnswersCheckThenAct => ["challenge_store_f_of_parallel_answers_exactly_one_is_done", "second_factor_of_parallel_answers_with_one_code_exactly_one_is_good", "step_up_of_parallel_redemptions_of_one_grant_exactly_one_gives_the_proof"],
     CodesCheckThenAct => ["challenge_store_f_of_an_answer_and_a_new_code_at_once_one_comes_first"],
     // LockoutStore
-    AttemptsCheckThenAct => ["lockout_store_a_of_parallel_attempts_as_many_are_counted_as_the_threshold_has_left", "lockout_store_a_of_parallel_attempts_behind_a_lock_the_threshold_is_counted", "second_factor_of_parallel_wrong_codes_on_four_nodes_five_are_judged"],
+    AttemptsCheckThenAct => ["lockout_store_a_of_parallel_attempts_as_many_are_counted_as_the_threshold_has_left", "lockout_store_a_of_parallel_attempts_behind_a_lock_the_threshold_is_counted", "second_factor_of_parallel_wrong_codes_on_four_nodes_five_are_judged", "login_of_parallel_wrong_passwords_on_four_nodes_five_are_judged"],
     LocksBeginOneAttemptLate => ["lockout_store_b_the_attempt_that_reaches_the_threshold_begins_a_lock", "lockout_store_b_attempts_are_answered_as_by_the_rules"],
     AttemptsAreLateByOne => ["lockout_store_b_an_attempt_is_locked_until_the_microsecond_of_the_end"],
     LocksDoNotGrow => ["lockout_store_b_each_further_lock_lasts_longer_up_to_the_longest"],
