@@ -6,9 +6,10 @@
 //! percentiles, and the largest |t| counts. Below 5 no difference is seen; what "no difference" is worth is shown by
 //! leaks put there on purpose, which must be found.
 //!
-//! [`welch`] is the statistic alone, [`sample`] the measuring, [`pairs`] what is measured. `dudect-bencher` has the
+//! [`welch`] is the statistic alone, [`sample`] the measuring, [`pairs`] what is measured, [`logins`] what takes too long for it. `dudect-bencher` has the
 //! statistic in a private module and prints its results instead of giving them, so it cannot be asked for a verdict.
 
+pub mod logins;
 pub mod pairs;
 pub mod sample;
 pub mod welch;

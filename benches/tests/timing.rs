@@ -1,10 +1,11 @@
-//! The statistic finds what differs and nothing else. On made-up times: a clock has no place in a test.
+//! The statistic finds what differs and nothing else. On made-up times but for the last, since a clock has no place in a test.
 
 #![expect(
     clippy::unwrap_used,
     reason = "what the tests share stops where it fails, as they do"
 )]
 
+use fountain_benches::timing::logins::{Cause, Part, measure};
 use fountain_benches::timing::welch::THRESHOLD;
 use fountain_benches::timing::{Class, Expected, Finding, Measured, Welch};
 use fountain_core::Random;
@@ -137,4 +138,15 @@ fn a_leak_that_is_not_found_is_a_failure_and_so_is_a_difference_that_must_not_be
         let is_met = measured(expected, t, difference).is_met();
         assert_eq!(is_met, met, "{expected:?}, {t}, {difference}");
     }
+}
+
+/// the one difference that a busy machine cannot hide, between microseconds and a hash.
+#[test]
+fn a_login_that_is_refused_without_a_hash_is_found() {
+    let (_, refused) = measure(Part::Whole, 160);
+    let leak = refused
+        .iter()
+        .find(|one| one.cause == Cause::LeakNoHash)
+        .unwrap();
+    assert!(leak.finding.t < -THRESHOLD, "{leak:?}");
 }

@@ -16,6 +16,7 @@
 //! [`LocalKeys`]: seal::LocalKeys
 //! [`Lockout`]: lockout::Lockout
 //! [`LockoutStore`]: lockout::LockoutStore
+//! [`Login`]: login::Login
 //! [`MemoryStore`]: memory::MemoryStore
 //! [`OtpDelivery`]: otp::OtpDelivery
 //! [`PasswordBlocklist`]: password::PasswordBlocklist
@@ -25,7 +26,9 @@
 //! [`RevocationStore`]: token::RevocationStore
 //! [`RoleCatalog`]: access::RoleCatalog
 //! [`SecondFactor`]: otp::SecondFactor
+//! [`SignIn`]: login::SignIn
 //! [`SigningKeyStore`]: signing::SigningKeyStore
+//! [`StepUp`]: otp::StepUp
 //! [`SubjectStore`]: access::SubjectStore
 //! [`Subjects`]: access::Subjects
 //! [`TokenPolicy`]: token::TokenPolicy

@@ -15,7 +15,8 @@ pub const THRESHOLD: f64 = 5.0;
 /// How many percentiles the times are cropped at: dudect's number.
 const CROPS: u32 = 100;
 
-/// A crop is judged when it has left this many times in each class: dudect's number, halved as it is per class.
+/// A crop is judged when it has left this many times in each class, unless told otherwise: dudect's number, halved as it is
+/// per class.
 const ENOUGH: f64 = 5_000.0;
 
 /// Takes times in, and says at any moment how much the classes differ.
@@ -23,6 +24,7 @@ const ENOUGH: f64 = 5_000.0;
 pub struct Welch {
     /// Rising thresholds, each with what fell below it; the last is infinite.
     crops: Vec<Crop>,
+    enough: f64,
 }
 
 /// What came of a test.
@@ -81,8 +83,8 @@ impl Crop {
         }
     }
 
-    fn is_enough(&self) -> bool {
-        self.left.count >= ENOUGH && self.right.count >= ENOUGH
+    fn is_enough(&self, enough: f64) -> bool {
+        self.left.count >= enough && self.right.count >= enough
     }
 }
 
@@ -111,7 +113,15 @@ impl Welch {
         });
         Self {
             crops: crops.collect(),
+            enough: ENOUGH,
         }
+    }
+
+    /// Judges a crop when it has left this many times in each class: fewer where each takes long.
+    #[must_use]
+    pub fn enough(mut self, times: u32) -> Self {
+        self.enough = f64::from(times);
+        self
     }
 
     /// Counts one time.
@@ -130,7 +140,7 @@ impl Welch {
     pub fn worst(&self) -> Option<Finding> {
         self.crops
             .iter()
-            .filter(|crop| crop.is_enough())
+            .filter(|crop| crop.is_enough(self.enough))
             .map(Crop::finding)
             .max_by(|a, b| a.t.abs().total_cmp(&b.t.abs()))
     }
