@@ -72,7 +72,7 @@ async fn behind_a_sentinel_nothing_is_decided_until_there_is_a_primary_again() {
         .set_redis_connection_info(settings.redis_settings().clone());
     let mut client = SentinelClient::build(
         vec![sentinel.url()],
-        "fountain".to_owned(),
+        String::from("fountain"),
         Some(settings),
         SentinelServerType::Master,
     )
