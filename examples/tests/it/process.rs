@@ -300,6 +300,43 @@ async fn it_finds_its_keys_again_after_a_restart_and_bootstraps_no_second_time()
     assert_eq!(answer.status, 200);
 }
 
+/// R-51, F-13: killed while guesses are under way, and started again: what was counted is.
+#[test]
+fn attempts_stay_counted_when_the_process_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || {
+        let mut command = program(folder.path());
+        command
+            .arg("--dev")
+            .env("FOUNTAIN_ADMIN_PASSWORD", "another horse, another battery");
+        let mut child = Running(command.spawn().unwrap());
+        let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
+        let address = event(&mut lines)["address"].as_str().unwrap().to_owned();
+        (child, address.parse().unwrap(), lines)
+    };
+    for _ in 0..5 {
+        let (child, address, _lines) = start();
+        // Counted before it is judged; nobody waits for what became of it.
+        let mut stream = TcpStream::connect(address).unwrap();
+        let body = json!({ "username": "admin", "password": "a guess" }).to_string();
+        let head = "POST /v1/login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
+        write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let metrics = "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let counted = || {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.write_all(metrics.as_bytes()).unwrap();
+            let mut said = String::new();
+            stream.read_to_string(&mut said).unwrap();
+            said.contains("fountain_attempts_counted_total{kind=\"password\"} 1")
+        };
+        assert!((0..2_000).any(|_| counted()), "it was never counted");
+        drop(child);
+    }
+    let (_child, address, _lines) = start();
+    let locked = login(address, "admin", "another horse, another battery");
+    assert_eq!(locked["code"], "authentication_failed", "{locked}");
+}
+
 /// a phone is confirmed by a code, asked for at the next login, and good for a step-up; a mailbox is none of it.
 #[tokio::test]
 async fn codes_go_through_the_delivery_and_through_nothing_else() {
