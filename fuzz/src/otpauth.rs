@@ -90,6 +90,10 @@ pub fn seeds() -> Vec<Seed> {
             "accepted-no-issuer",
             "otpauth://totp/alice?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJR",
         ),
+        seed(
+            "refused-dot",
+            "otpauth://totp/%2e?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJR",
+        ),
         seed("refused-md5", &format!("{GOOD}&algorithm=MD5")),
         seed("refused-digits", &format!("{GOOD}&digits=11")),
         seed("refused-period", &format!("{GOOD}&period=-1")),

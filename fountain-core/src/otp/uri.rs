@@ -323,6 +323,10 @@ fn is_account(text: &str) -> bool {
 /// `account`, or `issuer:account`, the colon escaped or not, blanks allowed after it.
 fn parse_label(label: &str) -> Option<(Option<String>, String)> {
     let label = decode(label)?;
+    // Steps of a path, escaped or not, to whoever reads this as an address: they lose the account.
+    if matches!(label.as_str(), "." | "..") {
+        return None;
+    }
     let (issuer, account) = match label.split_once(':') {
         None => (None, label.as_str()),
         Some((issuer, account)) => (Some(issuer.to_owned()), account.trim_start_matches(' ')),

@@ -190,6 +190,10 @@ fn a_hostile_uri_is_refused_for_what_is_wrong_with_it() {
         "Shop:al/ice",
         "Shop:al;ice",
         "Shop/alice:x",
+        ".",
+        "..",
+        "%2e",
+        "%2E.",
     ] {
         assert_eq!(label(text), Refused::Label, "{text}");
     }
