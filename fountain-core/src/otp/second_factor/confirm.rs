@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::judge::{judge, outcome};
 use super::permit::Change;
 use super::sealed::{Content, Sealed};
@@ -5,11 +7,12 @@ use super::{
     FactorMethod, IssuedChallenge, NewChallenge, SecondFactor, channel_of, is_second, refused,
 };
 use crate::audit::AuditAction;
-use crate::error::{Error, ErrorKind, Reason};
+use crate::error::{Error, ErrorKind, Reason, Rejection, RejectionKind};
 use crate::identity::{Actor, Subject, Tenant};
-use crate::lockout::{AttemptKind, CountedAttempt, Whose};
+use crate::lockout::{AttemptKind, CountedAttempt, IssueLimit, Whose};
 use crate::otp::{
-    ChallengeId, ChallengePurpose, Channel, FactorId, FactorKind, FactorRecord, HotpOutcome, Notice,
+    ChallengeId, ChallengePurpose, Channel, FactorClass, FactorId, FactorKind, FactorRecord,
+    HotpOutcome, Notice,
 };
 use crate::secret::Digest;
 
@@ -21,7 +24,8 @@ impl SecondFactor {
     /// # Errors
     /// `Refused` when the code is not good or may not be judged, when the factor is unknown, disabled or was not confirmed in time,
     /// and with [`StepUpRequired`](crate::RejectionKind::StepUpRequired) when it was begun without a step-up and another second factor
-    /// was confirmed since; `Conflict` when it is confirmed already; `InvalidInput` for an address; `Unavailable`, `Corrupt`, `Crypto`,
+    /// was confirmed since, and with [`RateLimited`](RejectionKind::RateLimited) when another one was about to be, within a minute;
+    /// `Conflict` when it is confirmed already; `InvalidInput` for an address; `Unavailable`, `Corrupt`, `Crypto`,
     /// `Entropy`.
     ///
     /// # Cancel safety
@@ -61,7 +65,10 @@ impl SecondFactor {
         let sealed = self.open(&record).await?;
         let before = self.may_confirm(&record, &sealed).await?;
         match judge(&sealed.content, &record, code, self.0.clock.now()) {
-            Ok(mark) => self.bind(&record, mark).await?,
+            Ok(mark) => {
+                self.claim_first(&record, &sealed).await?;
+                self.bind(&record, mark).await?;
+            }
             Err(reason) => {
                 self.failed_at(&record, &attempt).await?;
                 return Err(refused(reason));
@@ -149,6 +156,7 @@ impl SecondFactor {
         let record = self.pending(tenant, subject, &factor).await?;
         let sealed = self.open(&record).await?;
         let before = self.may_confirm(&record, &sealed).await?;
+        self.claim_first(&record, &sealed).await?;
         self.consume(&asked, record.kind.as_str(), shown.code.as_ref())
             .await?;
         self.bind(&record, 0).await?;
@@ -279,6 +287,30 @@ impl SecondFactor {
             return Err(change.needs_step_up(Reason::GrantMissing));
         }
         Ok(records)
+    }
+
+    /// Of the second factors that nobody stepped up for, and that are confirmed at the same moment, one is bound: who takes the one
+    /// claim in a minute, which is one step of a store, looks once more, and nobody else goes on. A call of a store ends long before
+    /// that minute does.
+    async fn claim_first(&self, record: &FactorRecord, sealed: &Sealed) -> Result<(), Error> {
+        if sealed.is_proven || record.kind.class() != Some(FactorClass::Possession) {
+            return Ok(());
+        }
+        let (tenant, subject) = (&record.tenant, &record.subject);
+        let limit = IssueLimit {
+            label: "first factor of",
+            of: subject.as_str(),
+            limit: 1,
+            window: Duration::from_secs(60),
+        };
+        let what = "first factor";
+        let taken = self.0.lockout.take(tenant, subject, what, &[limit]).await?;
+        let Some(until) = taken else {
+            return self.may_confirm(record, sealed).await.map(drop);
+        };
+        let retry_after = until.since(self.0.clock.now()).max(Duration::from_secs(1));
+        let kind = RejectionKind::RateLimited { retry_after };
+        Err(Rejection::new(kind, Reason::QuotaExceeded).into())
     }
 
     async fn bind(&self, record: &FactorRecord, mark: u64) -> Result<(), Error> {

@@ -1,5 +1,6 @@
 //! whoever is dropped, at whatever await, leaves attempts counted and codes good once.
 
+use super::enrolment::principal;
 use super::*;
 use crate::memory::slow::{Slow, drop_after};
 
@@ -45,6 +46,53 @@ async fn counted(w: &World, kind: &str) -> usize {
             && event.details.get("kind").is_some_and(|of| of == kind)
     };
     page.items.iter().map(|item| &item.event).filter(is).count()
+}
+
+/// of two first factors that are confirmed at the same time one is bound, wherever the one call overtakes the other.
+#[tokio::test]
+async fn of_two_first_factors_confirmed_at_once_one_is_bound() {
+    let mut refused = std::collections::BTreeSet::new();
+    for polls in 0..MOST {
+        let w = world();
+        let alice = principal(&w.alice);
+        let enrol = || {
+            w.service
+                .enrol_totp(&alice, &w.tenant, &w.alice, "alice", None)
+        };
+        let apps = [enrol().await, enrol().await].map(|begun| World::app_of(&begun.unwrap()));
+        let codes = [w.code(&apps[0]), w.code(&apps[1])];
+        let service = slow(&w);
+        let confirm =
+            |at: usize| service.confirm(&w.tenant, &w.alice, &apps[at].factor, codes[at].expose());
+        let mut first = std::pin::pin!(confirm(0));
+        let mut ended = None;
+        for _ in 0..polls {
+            let poll = std::future::poll_fn(|cx| std::task::Poll::Ready(first.as_mut().poll(cx)));
+            if let std::task::Poll::Ready(done) = poll.await {
+                ended = Some(done);
+                break;
+            }
+        }
+        let overtaken = ended.is_none();
+        let second = confirm(1).await;
+        let first = match ended {
+            Some(done) => done,
+            None => first.await,
+        };
+        let bound = w.service.factors(&w.tenant, &w.alice).await.unwrap();
+        let bound = bound.iter().filter(|factor| factor.confirmed_at.is_some());
+        assert_eq!(bound.count(), 1, "after {polls} polls");
+        assert_ne!(first.is_ok(), second.is_ok());
+        let refusal = first.and(second).unwrap_err().rejection();
+        refused.insert(refusal.reason());
+        if !overtaken {
+            // By the look before, and by the claim where that came too early.
+            assert!(refused.contains(&Reason::GrantMissing));
+            assert!(refused.contains(&Reason::QuotaExceeded));
+            return;
+        }
+    }
+    panic!("it never ended");
 }
 
 /// F-13: of five wrong codes one is dropped somewhere: it is one of the five from the moment on that it was counted.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::identity::{Assurance, Credential, Grants, Issuer, PrincipalParts, TokenId};
 
-fn principal(subject: &Subject) -> Principal {
+pub(super) fn principal(subject: &Subject) -> Principal {
     Principal::new(PrincipalParts {
         tenant: Tenant::default(),
         subject: subject.clone(),
